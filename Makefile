@@ -1,0 +1,46 @@
+# Targets say what they do: `make help`. Set-up is idempotent and costs nothing when done: scripts/setup.sh.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo up test lint format lock bench soak clean
+
+# Without bytecode Sail starts in 3.9 s instead of 0.8.
+unexport PYTHONDONTWRITEBYTECODE
+BIN := .venv/bin
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
+
+setup:  ## install what running needs: Python packages, Java, Spark jars, MariaDB
+	@scripts/setup.sh
+
+setup-dev:  ## the same and the development tools
+	@scripts/setup.sh --dev
+
+demo: setup  ## from nothing to a warehouse: sandbox, capture, build, train, publish, summary
+	@$(BIN)/cartlake demo
+
+up: setup  ## Prefect server with UI, a worker and the sandbox, until Ctrl-C
+	@$(BIN)/cartlake up
+
+test: setup-dev  ## run the whole suite
+	@$(BIN)/python -m pytest
+
+lint: setup-dev  ## ruff, mypy, and the one-way rule of imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+format: setup-dev  ## let ruff mend what it can
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+lock:  ## resolve the locked versions anew
+	@scripts/lock.sh
+
+bench: setup-dev  ## time the first, the idle and the changed run of the main job; says where a bound is missed
+	@$(BIN)/python tests/bench/demo.py
+
+soak: setup-dev  ## the slow fault tests
+	@$(BIN)/python -m pytest -m soak --timeout 7200
+
+clean:  ## remove data/ (stops the sandbox first) and the environment
+	@if [ -x $(BIN)/cartlake ]; then $(BIN)/cartlake sandbox stop; fi
+	@rm -rf data .venv

@@ -1,0 +1,11 @@
+"""Bring silver and gold up to bronze."""
+
+from prefect import flow
+
+from flows.observed import run_step
+
+
+@flow(name="build")
+def build() -> None:
+    """Bring silver and gold up to bronze."""
+    run_step("build")

@@ -1,0 +1,13 @@
+"""The whole chain, once a day."""
+
+from prefect import flow
+
+from flows.observed import run_step
+from flows.steps import DAILY
+
+
+@flow(name="daily")
+def daily() -> None:
+    """Capture, build, train and publish, each after the one before it."""
+    for step in DAILY:
+        run_step(step)

@@ -1,0 +1,11 @@
+"""Make gold the warehouse's new release."""
+
+from prefect import flow
+
+from flows.observed import run_step
+
+
+@flow(name="publish")
+def publish() -> None:
+    """Make gold the warehouse's new release."""
+    run_step("publish")

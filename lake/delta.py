@@ -1,0 +1,230 @@
+"""Delta tables through delta-rs: the only module that knows how a table is written.
+
+A table has a name with dots, `gold.fact_sales`; each part is a folder below the lake's root. Change data feed is on,
+so every consumer can ask what changed since the version it read last.
+"""
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote, unquote
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake.exceptions import TableNotFoundError
+from deltalake.transaction import AddAction
+
+from lake.crash import crash_point
+from lake.errors import PermanentFailure
+from lake.parquet import add_action, plain
+
+# Retention outlasts the oldest release that may be kept; delta-rs cleans the log by itself when it writes a checkpoint.
+_PROPERTIES: dict[str, str | None] = {
+    "delta.enableChangeDataFeed": "true",
+    "delta.logRetentionDuration": "interval 90 days",
+    "delta.deletedFileRetentionDuration": "interval 90 days",
+}
+_WRITER = WriterProperties(compression="ZSTD", compression_level=1)
+_FEED_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
+_NO_SUCH = -1
+
+
+class Lake:
+    """A folder of Delta tables."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def path(self, name: str) -> str:
+        """Folder of a table: what is not a plain letter is written ~XX, so that any database's names fit."""
+        return "/".join([self.root, *(_folder(part) for part in split(name))])
+
+    def exists(self, name: str) -> bool:
+        return DeltaTable.is_deltatable(self.path(name))
+
+    def open(self, name: str, version: int | None = None) -> DeltaTable:
+        """The table, at a version or the newest. PermanentFailure when it is not there."""
+        try:
+            return DeltaTable(self.path(name), version=version)
+        except TableNotFoundError:
+            raise PermanentFailure(f"{name}: no such table in {self.root}") from None
+
+    def version(self, name: str) -> int:
+        """The newest version; -1 when there is no such table."""
+        return self.open(name).version() if self.exists(name) else _NO_SUCH
+
+    def names(self, layer: str) -> list[str]:
+        """All tables below a layer such as `bronze`, sorted."""
+        root = Path(self.root)
+        logs = sorted((root / layer).glob("**/_delta_log"))
+        return sorted(join(*(unquote(part.replace("~", "%")) for part in log.parent.relative_to(root).parts)) for log in logs)
+
+    def create(
+        self,
+        name: str,
+        schema: pa.Schema,
+        *,
+        partition_by: Sequence[str] = (),
+        comment: str = "",
+        comments: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make an empty table unless it is there. `comments` describes columns."""
+        if self.exists(name):
+            return
+        fields = [f.with_metadata({"comment": comments[f.name]}) if comments and f.name in comments else f for f in plain(schema)]
+        DeltaTable.create(
+            self.path(name),
+            pa.schema(fields),
+            mode="ignore",
+            partition_by=list(partition_by),
+            name=name,
+            description=comment or None,
+            configuration=_PROPERTIES,
+        )
+        crash_point("delta.created")
+
+    def append(self, name: str, rows: pa.Table | pa.RecordBatch | pa.RecordBatchReader, *, merge_schema: bool = False) -> int:
+        """Append rows in one commit; with `merge_schema` new columns join the table, null before. Returns the version."""
+        table = self.open(name)
+        write_deltalake(table, rows, mode="append", schema_mode="merge" if merge_schema else None, writer_properties=_WRITER)
+        crash_point("delta.appended")
+        return self._committed(table)
+
+    def overwrite(self, name: str, rows: pa.Table | pa.RecordBatchReader, *, schema_change: bool = False) -> int:
+        """Replace all rows in one commit; with `schema_change` the columns too. Returns the version."""
+        table = self.open(name)
+        write_deltalake(
+            table, rows, mode="overwrite", schema_mode="overwrite" if schema_change else None, writer_properties=_WRITER
+        )
+        crash_point("delta.overwritten")
+        return self._committed(table)
+
+    def merge(self, name: str, rows: pa.Table, key: Sequence[str], *, delete: str | None = None) -> int:
+        """Upsert `rows` by key in one commit; returns the version.
+
+        Rows whose boolean column `delete` is true delete their key; the column itself is not stored. A matched row that is
+        equal in every column is left alone. Keys in `rows` must be unique; a null in a key matches a null.
+        """
+        table = self.open(name)
+        columns = [column for column in rows.column_names if column != delete]
+        gone = f's."{delete}"' if delete else "false"
+        values = {f'"{column}"': f's."{column}"' for column in columns}
+        differs = " OR ".join(f'(t."{c}" IS DISTINCT FROM s."{c}")' for c in columns if c not in key) or "false"
+        merger = table.merge(
+            rows,
+            predicate=" AND ".join(_same(rows, column) for column in key),
+            source_alias="s",
+            target_alias="t",
+            writer_properties=_WRITER,
+        )
+        if delete:
+            merger = merger.when_matched_delete(gone)
+        merger.when_matched_update(values, predicate=f"NOT {gone} AND ({differs})").when_not_matched_insert(
+            values, predicate=f"NOT {gone}"
+        ).execute()
+        crash_point("delta.merged")
+        return self._committed(table)
+
+    def stage(self, name: str) -> str:
+        """A fresh sub-folder of the table, for an engine to write Parquet into; vacuum removes what is never committed."""
+        return f"{self.path(name)}/staged-{uuid.uuid4().hex}"
+
+    def commit_staged(self, name: str, folder: str, mode: Literal["append", "overwrite"]) -> int:
+        """Commit the Parquet files that an engine wrote into a staged folder, with statistics. Returns the version."""
+        table = self.open(name)
+        partitions = table.metadata().partition_columns
+        files = sorted(Path(folder).rglob("*.parquet"))
+        actions: list[AddAction] = [add_action(Path(self.path(name)), file, partitions) for file in files]
+        crash_point("delta.staged")
+        table.create_write_transaction(
+            actions,  # type: ignore[arg-type]
+            mode,
+            table.schema(),
+            partition_by=partitions,
+            commit_properties=CommitProperties(),
+        )
+        crash_point("delta.staged_committed")
+        return self._committed(table)
+
+    def added_files(self, name: str, since: int, upto: int) -> list[str] | None:
+        """Data files that commits in (since, upto] appended, as absolute paths, oldest first.
+
+        Commits that move rows without changing them (compaction, `rewrite`) are skipped. None when the log no longer reaches
+        back to `since`.
+        """
+        root = Path(self.path(name))
+        found: list[str] = []
+        for version in range(since + 1, upto + 1):
+            entry = root / "_delta_log" / f"{version:020}.json"
+            if not entry.exists():
+                return None
+            adds = [action["add"] for action in map(json.loads, entry.read_text().splitlines()) if "add" in action]
+            found += [str(root / unquote(add["path"])) for add in adds if add["dataChange"]]
+        return found
+
+    def feed(self, name: str, since: int, upto: int) -> pa.Table | None:
+        """Changed rows of the commits in (since, upto]: the table's columns, `_change_type` and `_commit_version`.
+
+        None when the log no longer reaches back to `since`.
+        """
+        table = self.open(name, upto)
+        if since >= upto:
+            empty = plain(pa.schema(table.schema().to_arrow()))
+            return (
+                empty.append(pa.field("_change_type", pa.string())).append(pa.field("_commit_version", pa.int64())).empty_table()
+            )
+        if not (Path(self.path(name)) / "_delta_log" / f"{since + 1:020}.json").exists():
+            return None
+        rows = pa.table(table.load_cdf(starting_version=since + 1, ending_version=upto))
+        return rows.cast(plain(rows.schema)).drop_columns(["_commit_timestamp"])
+
+    def read(
+        self,
+        name: str,
+        version: int | None = None,
+        columns: Sequence[str] | None = None,
+        filters: list[tuple[str, str, object]] | None = None,
+    ) -> pa.Table:
+        """Rows of a table, at a version or the newest."""
+        rows = self.open(name, version).to_pyarrow_table(columns=list(columns) if columns else None, filters=filters)
+        return rows.cast(plain(rows.schema))
+
+    def schema(self, name: str, version: int | None = None) -> pa.Schema:
+        """Columns of a table with plain Arrow types (string, int64 …)."""
+        return plain(pa.schema(self.open(name, version).schema().to_arrow()))
+
+    def _committed(self, table: DeltaTable) -> int:
+        table.update_incremental()
+        return table.version()
+
+
+def _folder(part: str) -> str:
+    # Percent signs would be the usual way, but delta-rs decodes them in the paths it is given.
+    return quote(part, safe="").replace("~", "%7E").replace("%", "~")
+
+
+def split(name: str) -> list[str]:
+    """Parts of a table name; a part that holds a dot is written in backquotes: bronze.shop.`my.db`.orders."""
+    parts, quoted, part = [], False, ""
+    for character in name:
+        if character == "`":
+            quoted = not quoted
+        elif character == "." and not quoted:
+            parts.append(part)
+            part = ""
+        else:
+            part += character
+    return [*parts, part]
+
+
+def join(*parts: str) -> str:
+    """The name of a table from its parts; the inverse of `split`."""
+    return ".".join(f"`{part}`" if "." in part else part for part in parts)
+
+
+def _same(rows: pa.Table, column: str) -> str:
+    # A null-safe comparison cannot be a hash join in every case, so it is used only where a null is there.
+    operator = "IS NOT DISTINCT FROM" if rows.column(column).null_count else "="
+    return f'(t."{column}" {operator} s."{column}")'

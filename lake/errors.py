@@ -1,0 +1,29 @@
+"""What can go wrong, as types that decide what happens next.
+
+CartlakeError
+├── UsageError         the caller asked for something that cannot be: exit code 2, never retried
+├── TransientFailure   may succeed when tried again: source unreachable, lock held; flows retry it
+└── PermanentFailure   stays wrong until somebody mends it: wrong password, missing right, bad data
+
+A message says what, where, and the way out, in one line, and never holds a secret.
+"""
+
+
+class CartlakeError(Exception):
+    """Base of every expected failure; the command line prints it as one line."""
+
+    exit_code = 1
+
+
+class UsageError(CartlakeError):
+    """A wrong option, setting or name."""
+
+    exit_code = 2
+
+
+class TransientFailure(CartlakeError):
+    """Worth another try: the flows retry it with a growing delay."""
+
+
+class PermanentFailure(CartlakeError):
+    """No retry can help."""

@@ -1,0 +1,95 @@
+"""Parquet files that an engine wrote, as Delta add actions: sizes, partition values and statistics from the footers."""
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake.transaction import AddAction
+
+_NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+# Readers prune by prefixes at best; long texts would only grow the log.
+_LONGEST_TEXT = 32
+
+
+def plain(schema: pa.Schema) -> pa.Schema:
+    """The schema with types that every engine reads: no views, unsigned integers or large offsets; microseconds in UTC."""
+    return pa.schema([pa.field(f.name, _plain(f.type), f.nullable, f.metadata) for f in schema])
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_string_view(kind) or pa.types.is_large_string(kind):
+        return pa.string()
+    if pa.types.is_binary_view(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        return pa.binary()
+    if pa.types.is_unsigned_integer(kind):
+        return {pa.uint8(): pa.int16(), pa.uint16(): pa.int32()}.get(kind, pa.int64())
+    if pa.types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(kind.value_field.with_type(_plain(kind.value_type)))
+    if pa.types.is_struct(kind):
+        return pa.struct([f.with_type(_plain(f.type)) for f in kind.fields])
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        return pa.timestamp("us", tz="UTC")
+    return kind
+
+
+def add_action(root: Path, file: Path, partition_columns: Sequence[str]) -> AddAction:
+    """The add action of one file below the table's folder `root`."""
+    relative = file.relative_to(root)
+    found = dict(part.split("=", 1) for part in relative.parts[:-1] if "=" in part)
+    values = {name: None if found[name] == _NULL_PARTITION else unquote(found[name]) for name in partition_columns}
+    return AddAction(
+        path=quote(relative.as_posix(), safe="/=-_.~"),
+        size=file.stat().st_size,
+        partition_values=values,
+        modification_time=int(file.stat().st_mtime * 1000),
+        data_change=True,
+        stats=json.dumps(statistics(pq.read_metadata(file))),
+    )
+
+
+def statistics(footer: pq.FileMetaData) -> dict[str, Any]:
+    """Delta's file statistics (numRecords, minValues, maxValues, nullCount) of the top-level columns that have them.
+
+    Source: Delta transaction log protocol, "Per-file Statistics".
+    """
+    low: dict[str, Any] = {}
+    high: dict[str, Any] = {}
+    nulls: dict[str, int] = {}
+    for column in range(footer.num_columns):
+        name = footer.schema.column(column).path
+        chunks = [footer.row_group(group).column(column).statistics for group in range(footer.num_row_groups)]
+        if "." in name or not all(chunk is not None and chunk.has_null_count for chunk in chunks):
+            continue
+        nulls[name] = sum(chunk.null_count for chunk in chunks)
+        bounds = [(chunk.min, chunk.max) for chunk in chunks if chunk.has_min_max]
+        if len(bounds) == sum(chunk.num_values > 0 for chunk in chunks) and bounds:
+            first, last = _json(min(b[0] for b in bounds)), _json(max(b[1] for b in bounds))
+            if first is not None and last is not None:
+                low[name], high[name] = first, last
+    return {"numRecords": footer.num_rows, "minValues": low, "maxValues": high, "nullCount": nulls}
+
+
+def _json(value: object) -> object:
+    """A bound as Delta writes it; None where a bound would be wrong or useless."""
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST_TEXT else None
+    if isinstance(value, datetime):
+        # Whole milliseconds are all that every reader understands, and a cut bound would be wrong.
+        return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if value.tzinfo else value.isoformat(timespec="microseconds")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value) if Decimal(float(value)) == value or len(value.as_tuple().digits) <= 15 else None
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else None
+    return None
