@@ -6,7 +6,7 @@ Heavy imports stay inside the commands, so that `cartlake --help` is instant. Ro
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lake.config import Settings, describe, load
+from lake.config import Settings, describe, load, mask
 from lake.errors import CartlakeError, UsageError
 
 if TYPE_CHECKING:
     import polars as pl
 
     from flows.steps import Progress, Report
+    from lake.sandbox import Sandbox
 
 
 def table(name: str, version: int | None = None) -> "pl.LazyFrame":
@@ -76,7 +77,7 @@ def main(context: click.Context, config: Path | None) -> None:
 def demo(settings: _Lazy) -> None:
     """Make the sandbox's shop if it is not there, run the whole chain, and say what came out."""
     from flows import summary
-    from flows.steps import DAILY, STEPS, sources
+    from flows.steps import DAILY, STEPS, refuse_errors, sources
 
     loaded = settings()
     seconds: dict[str, float] = {}
@@ -87,16 +88,13 @@ def demo(settings: _Lazy) -> None:
         if loaded.uses_sandbox:
             from lake.sandbox import shop
 
-            begun = time.monotonic()
-            with _progress("shop") as progress:
+            with _progress("shop", seconds) as progress:
                 shop.ensure(loaded, on_progress=progress)
-            seconds["shop"] = time.monotonic() - begun
         for step in DAILY:
-            begun = time.monotonic()
-            with _progress(step) as progress:
+            with _progress(step, seconds) as progress:
                 reports[step] = STEPS[step](loaded, progress)
-            seconds[step] = time.monotonic() - begun
     click.echo(summary.text(loaded, reports, seconds))
+    refuse_errors(reports.values())
 
 
 @main.command()
@@ -107,13 +105,28 @@ def run(settings: _Lazy, name: str) -> None:
 
     Example: cartlake run daily
     """
-    from flows.steps import DAILY, STEPS
+    from flows.steps import DAILY
 
-    for step in DAILY if name == "daily" else (name,):
-        with _progress(step) as progress:
-            report = STEPS[step](settings(), progress)
-        click.echo(f"{step}: {report.seconds:.1f} s", err=True)
-        _print_rows(report.rows())
+    _run_steps(settings(), DAILY if name == "daily" else (name,))
+
+
+@main.command()
+@click.option("--source", help="Only this source of cartlake.toml.")
+@click.option("--resnapshot", multiple=True, metavar="PATTERN", help="Read these tables anew in whole, such as softcart.orders.")
+@settings_of
+def capture(settings: _Lazy, source: str | None, resnapshot: tuple[str, ...]) -> None:
+    """Bring bronze up to the sources' present position.
+
+    Example: cartlake capture --source shop --resnapshot 'softcart.*'
+    """
+    from flows.steps import refuse_errors, sources
+    from lake.capture import capture as run_capture
+
+    loaded = settings()
+    with sources(loaded), _progress("capture") as progress:
+        report = run_capture(loaded, source, resnapshot=resnapshot, on_progress=progress)
+    _print_rows(report.rows())
+    refuse_errors([report])
 
 
 @main.command()
@@ -129,8 +142,7 @@ def up(settings: _Lazy) -> None:
         with sources(loaded) as sandbox, serving(loaded) as url:
             click.echo(f"Prefect UI   {url}")
             if sandbox is not None:
-                click.echo(f"MySQL        {sandbox.describe_mysql()}")
-                click.echo(f"MongoDB      {sandbox.describe_mongo()}")
+                click.echo("\n".join(f"{name:12} {url}" for name, url in _urls(sandbox).items()))
             click.echo(f"Warehouse    duckdb {loaded.warehouse.path}")
             click.echo("Start the chain with: prefect deployment run 'daily/default'")
             if loaded.ui.port != 4200:
@@ -177,7 +189,8 @@ def sql(settings: _Lazy, query: str | None, form: str, release: int | None, as_o
 
     Example: cartlake sql "select country, sum(net_amount) from gold.agg_sales_daily group by all"
     """
-    from warehouse import output, query as warehouse_query
+    from warehouse import output
+    from warehouse import query as warehouse_query
 
     if query is None and sys.stdin.isatty():
         raise UsageError('no query: cartlake sql "select …", or pipe one in')
@@ -193,7 +206,9 @@ def releases(settings: _Lazy) -> None:
     """List the releases that are kept."""
     from warehouse.release import releases as kept
 
-    _print_rows([{"release": r.number, "published": r.at, "run": r.run} for r in kept(settings())])
+    _print_rows(
+        [{"release": r.number, "published": r.at, "tables": r.tables, "rows": r.rows, "bytes": r.file_bytes} for r in kept(settings())]
+    )
 
 
 @main.command()
@@ -217,8 +232,9 @@ def sandbox_start(settings: _Lazy) -> None:
     """Start both servers and leave them running."""
     from lake.sandbox import start
 
-    running = start(settings())
-    click.echo(f"MySQL    {running.describe_mysql()}\nMongoDB  {running.describe_mongo()}")
+    loaded = settings()
+    _print_rows([_urls(start(loaded))])
+    click.echo(f"passwords: {loaded.sandbox_state}", err=True)
 
 
 @sandbox.command("stop")
@@ -227,7 +243,7 @@ def sandbox_stop(settings: _Lazy) -> None:
     """Stop what `sandbox start` started, and only that."""
     from lake.sandbox import stop
 
-    stop(settings())
+    click.echo("stopped" if stop(settings()) else "it was not running", err=True)
 
 
 @sandbox.command("status")
@@ -236,7 +252,10 @@ def sandbox_status(settings: _Lazy) -> None:
     """Whether the servers run, and where."""
     from lake.sandbox import status
 
-    _print_rows(status(settings()))
+    found = status(settings())
+    if found is None:
+        raise UsageError("the sandbox is not running: cartlake sandbox start")
+    _print_rows([_urls(found)])
 
 
 @main.group("shop")
@@ -284,13 +303,26 @@ def shop_trade(settings: _Lazy, days: int | None, rate: float | None) -> None:
 # --- helpers ----------------------------------------------------------------------------------------------------------
 
 
+def _run_steps(settings: Settings, steps: "Iterable[str]") -> None:
+    from flows.steps import STEPS, refuse_errors
+
+    reports = []
+    for step in steps:
+        with _progress(step) as progress:
+            reports.append(STEPS[step](settings, progress))
+        click.echo(f"{step}: {reports[-1].seconds:.1f} s", err=True)
+        _print_rows(reports[-1].rows())
+    refuse_errors(reports)
+
+
 @contextmanager
-def _progress(step: str) -> "Iterator[Progress]":
-    """A callback that shows a bar for each thing under way; on anything but a terminal it is silent."""
+def _progress(step: str, seconds: "dict[str, float] | None" = None) -> "Iterator[Progress]":
+    """A callback that shows a bar for each thing under way, or one line a step where nobody watches a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
+    started = time.monotonic()
     columns = TextColumn(f"{step:8}"), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         tasks: dict[str, Any] = {}
@@ -301,6 +333,15 @@ def _progress(step: str) -> "Iterator[Progress]":
             bars.update(tasks[what], completed=done, total=total or None)
 
         yield show
+    took = time.monotonic() - started
+    if seconds is not None:
+        seconds[step] = took
+        console.print(f"{step:8} {took:5.1f} s", highlight=False)
+
+
+def _urls(sandbox: "Sandbox") -> dict[str, str]:
+    """Where the sandbox's servers listen, without their passwords."""
+    return {"MySQL": mask(sandbox.mysql_url), "MongoDB": mask(sandbox.mongo_url)}
 
 
 def _print_rows(rows: "list[dict[str, Any]]") -> None:

@@ -2,10 +2,10 @@
 
 from prefect import flow
 
-from flows.observed import run_step
+from flows.observed import run_steps
 
 
 @flow(name="build")
 def build() -> None:
     """Bring silver and gold up to bronze."""
-    run_step("build")
+    run_steps(["build"])

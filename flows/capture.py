@@ -2,10 +2,10 @@
 
 from prefect import flow
 
-from flows.observed import run_step
+from flows.observed import run_steps
 
 
 @flow(name="capture")
 def capture() -> None:
     """Bring bronze up to the present position of every source."""
-    run_step("capture")
+    run_steps(["capture"])

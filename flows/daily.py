@@ -2,12 +2,11 @@
 
 from prefect import flow
 
-from flows.observed import run_step
+from flows.observed import run_steps
 from flows.steps import DAILY
 
 
 @flow(name="daily")
 def daily() -> None:
     """Capture, build, train and publish, each after the one before it."""
-    for step in DAILY:
-        run_step(step)
+    run_steps(DAILY)

@@ -1,6 +1,7 @@
 """A step as a Prefect task: retried only where that can help, its progress in the log, its report an artifact in the UI."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from prefect import Task, get_run_logger, task
@@ -8,7 +9,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import exponential_backoff
 
-from flows.steps import STEPS, Progress
+from flows.steps import STEPS, Progress, Report, refuse_errors
 from lake.config import load
 from lake.errors import TransientFailure
 
@@ -18,18 +19,26 @@ def transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     return isinstance(getattr(state.data, "result", state.data), TransientFailure)
 
 
-def _say(logger: "logging.Logger | logging.LoggerAdapter[Any]") -> Progress:
+@task(retries=4, retry_delay_seconds=exponential_backoff(5), retry_condition_fn=transient, task_run_name="{step}")
+def run_step(step: str) -> Report:
+    """Run one step of the main job; its report is a table in the UI."""
+    report = STEPS[step](load(), _logged(get_run_logger()))
+    create_table_artifact(table=[_plain(row) for row in report.rows()], key=step, description=f"{step}: {report.seconds:.1f} s")
+    return report
+
+
+def run_steps(steps: Sequence[str]) -> None:
+    """Run steps in order; what failed alone in one of them fails the flow once all are done."""
+    refuse_errors([run_step(step) for step in steps])
+
+
+def _logged(logger: "logging.Logger | logging.LoggerAdapter[logging.Logger]") -> Progress:
     def say(what: str, done: int, total: int) -> None:
         if total and done >= total:
-            logger.info("%s: %s", what, f"{done:,}")
+            logger.info("%s: %s done", what, f"{done:,}")
 
     return say
 
 
-@task(retries=4, retry_delay_seconds=exponential_backoff(5), retry_condition_fn=transient, task_run_name="{step}")
-def run_step(step: str) -> list[dict[str, Any]]:
-    """Run one step of the main job; returns its report, a row for each table."""
-    report = STEPS[step](load(), _say(get_run_logger()))
-    table = report.rows()
-    create_table_artifact(table=table, key=step, description=f"{step}: {report.seconds:.1f} s")
-    return table
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value if isinstance(value, int | float | str | None) else str(value) for key, value in row.items()}

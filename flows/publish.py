@@ -2,10 +2,10 @@
 
 from prefect import flow
 
-from flows.observed import run_step
+from flows.observed import run_steps
 
 
 @flow(name="publish")
 def publish() -> None:
     """Make gold the warehouse's new release."""
-    run_step("publish")
+    run_steps(["publish"])

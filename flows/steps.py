@@ -1,14 +1,17 @@
 """The steps of the main job as plain functions: Prefect's flows wrap them, `cartlake run` calls them without a server.
 
-Each takes the settings and a callback for progress and returns a small report, never rows. Order matters: the release that `publish`
-makes holds the forecast that `train` made on the same gold tables.
+Each takes the settings and a callback for progress, and returns a small report, never rows. `train` comes before `publish`, so that a
+release holds the forecast made from its own gold tables.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from lake.config import Settings
+from lake.errors import PermanentFailure
+from lake.sandbox import Sandbox, running
 
 Progress = Callable[[str, int, int], None]  # what, done, total (0: unknown)
 
@@ -16,24 +19,44 @@ Progress = Callable[[str, int, int], None]  # what, done, total (0: unknown)
 class Report(Protocol):
     """What a step says about itself when it is done."""
 
-    seconds: float
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """What failed alone while the rest went on: name -> one line."""
+        ...
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each table (or model) that the step touched, for people to read."""
+        """A row for each table or model that the step touched, for people to read."""
         ...
+
+
+Step = Callable[[Settings, Progress], Report]
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A step that had nothing to work on."""
+
+    reason: str
+    seconds: float = 0.0
+
+    @property
+    def errors(self) -> dict[str, str]:
+        return {}
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [{"skipped": self.reason}]
 
 
 def silent(_what: str, _done: int, _total: int) -> None:
     """The callback of somebody who does not watch."""
 
 
-def sources(settings: Settings) -> AbstractContextManager[Any]:
-    """The sandbox's servers while the block runs, where the configuration names no servers of its own."""
-    if not settings.uses_sandbox:
-        return nullcontext()
-    from lake.sandbox import running
-
-    return running(settings)
+def sources(settings: Settings) -> AbstractContextManager[Sandbox | None]:
+    """The sandbox's servers while the block runs; nothing where the configuration names servers of its own."""
+    return running(settings) if settings.uses_sandbox else nullcontext()
 
 
 def capture(settings: Settings, progress: Progress = silent) -> Report:
@@ -48,14 +71,18 @@ def build(settings: Settings, progress: Progress = silent) -> Report:
     """Bring silver and gold up to bronze."""
     from transforms.build import build as run
 
-    return run(settings, on_step=progress)
+    return run(settings, on_progress=progress)
 
 
 def train(settings: Settings, progress: Progress = silent) -> Report:
-    """Train the sales forecast on gold, and write its forecast."""
+    """Train the sales forecast on gold and write what it foretells; a shop without sales, or with few days of them, goes without."""
     from ml.forecast import train as run
+    from ml.panel import TooLittleHistory
 
-    return run(settings, on_progress=progress)
+    try:
+        return run(settings, on_progress=progress)
+    except TooLittleHistory as reason:
+        return Skipped(str(reason))
 
 
 def publish(settings: Settings, progress: Progress = silent) -> Report:
@@ -65,10 +92,12 @@ def publish(settings: Settings, progress: Progress = silent) -> Report:
     return run(settings, on_progress=progress)
 
 
-STEPS: dict[str, Callable[[Settings, Progress], Report]] = {
-    "capture": capture,
-    "build": build,
-    "train": train,
-    "publish": publish,
-}
+STEPS: dict[str, Step] = {"capture": capture, "build": build, "train": train, "publish": publish}
 DAILY = tuple(STEPS)
+
+
+def refuse_errors(reports: Iterable[Report]) -> None:
+    """PermanentFailure that names what failed alone, raised once everything else is done."""
+    errors = [f"{name}: {error}" for report in reports for name, error in report.errors.items()]
+    if errors:
+        raise PermanentFailure("; ".join(errors))

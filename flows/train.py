@@ -2,10 +2,10 @@
 
 from prefect import flow
 
-from flows.observed import run_step
+from flows.observed import run_steps
 
 
 @flow(name="train")
 def train() -> None:
     """Train the sales forecast on gold and register it in MLflow."""
-    run_step("train")
+    run_steps(["train"])

@@ -229,9 +229,13 @@ def describe(settings: Settings) -> list[tuple[str, str, str]]:
     rows = []
     for key, value in _flat(shown):
         if not key.startswith("sources.") or not key.endswith(".name"):
-            masked = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", str(value))
-            rows.append((key, masked, settings.origins.get(key, "default")))
+            rows.append((key, mask(str(value)), settings.origins.get(key, "default")))
     return rows
+
+
+def mask(url: str) -> str:
+    """A URL, or any text, with the password of a URL in it hidden."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
 
 
 def _find(env: Mapping[str, str]) -> Path:

@@ -12,7 +12,7 @@ from typing import Literal
 from urllib.parse import quote, unquote
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 from deltalake.transaction import AddAction
 
@@ -131,8 +131,11 @@ class Lake:
         """A fresh sub-folder of the table, for an engine to write Parquet into; vacuum removes what is never committed."""
         return f"{self.path(name)}/staged-{uuid.uuid4().hex}"
 
-    def commit_staged(self, name: str, folder: str, mode: Literal["append", "overwrite"]) -> int:
-        """Commit the Parquet files that an engine wrote into a staged folder, with statistics. Returns the version."""
+    def commit_staged(self, name: str, folder: str, mode: Literal["append", "overwrite"], schema: pa.Schema | None = None) -> int:
+        """Commit the Parquet files that an engine wrote into a staged folder, with statistics. Returns the version.
+
+        An overwrite may give the table another `schema`.
+        """
         table = self.open(name)
         partitions = table.metadata().partition_columns
         files = sorted(Path(folder).rglob("*.parquet"))
@@ -141,7 +144,7 @@ class Lake:
         table.create_write_transaction(
             actions,  # type: ignore[arg-type]
             mode,
-            table.schema(),
+            table.schema() if schema is None else Schema.from_arrow(plain(schema)),
             partition_by=partitions,
             commit_properties=CommitProperties(),
         )
@@ -190,6 +193,11 @@ class Lake:
         """Rows of a table, at a version or the newest."""
         rows = self.open(name, version).to_pyarrow_table(columns=list(columns) if columns else None, filters=filters)
         return rows.cast(plain(rows.schema))
+
+    def count(self, name: str, version: int | None = None) -> int:
+        """Rows of a table, from the statistics in its log."""
+        actions = pa.table(self.open(name, version).get_add_actions(flatten=True))
+        return sum(actions.column("num_records").to_pylist()) if actions.num_rows else 0
 
     def schema(self, name: str, version: int | None = None) -> pa.Schema:
         """Columns of a table with plain Arrow types (string, int64 …)."""

@@ -38,8 +38,8 @@ stamp() { cat "$@" pyproject.toml | sha256sum | cut -d' ' -f1; }
 export VIRTUAL_ENV="$PWD/.venv"
 want=$(stamp requirements.lock)
 if [ "$(cat .venv/.locked 2>/dev/null)" != "$want" ]; then
-  say "installing the locked packages"
-  "$uv" pip sync --compile-bytecode --require-hashes requirements.lock
+  say "installing the locked packages (2.5 GB; a minute or two)"
+  "$uv" pip sync -q --compile-bytecode --require-hashes requirements.lock
   "$uv" pip install -q --no-deps --no-build-isolation -e .
   rm -f .venv/.locked-dev
   echo "$want" >.venv/.locked
@@ -48,7 +48,7 @@ if [ "${1:-}" = --dev ]; then
   want=$(stamp requirements-dev.lock)
   if [ "$(cat .venv/.locked-dev 2>/dev/null)" != "$want" ]; then
     say "installing the development tools"
-    "$uv" pip install --compile-bytecode --require-hashes -r requirements-dev.lock
+    "$uv" pip install -q --compile-bytecode --require-hashes -r requirements-dev.lock
     echo "$want" >.venv/.locked-dev
   fi
 fi

@@ -1,0 +1,217 @@
+"""MySQL and MariaDB as a source: tables from information_schema, rows by key ranges, changes from the binary log.
+
+Not captured: views, sequences, system-versioned history, and XA transactions that are prepared but not yet committed when a
+capture ends. A position is `{server, file, pos}` and, on MariaDB, the `gtid` state that belongs to it.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from lake.errors import PermanentFailure
+from lake.sources import mysql_stream
+from lake.sources.base import OP, ORDER, SOURCE_TS, Batch, Change, Failed, Position, Table, TableId
+from lake.sources.mysql_binlog import Captured, Changes, place
+from lake.sources.mysql_connect import Server, connect, failure, parse, rows, translated
+from lake.sources.mysql_snapshot import Ranges
+from lake.sources.mysql_types import Column, Mapped, map_column, quote
+
+logger = logging.getLogger(__name__)
+
+_SYSTEM = "('mysql', 'information_schema', 'performance_schema', 'sys')"
+_SETTINGS = {  # what the log must be like; None where a server that lacks the setting is fine
+    "log_bin": ({"1", "ON"}, "--log-bin"),
+    "binlog_format": ({"ROW"}, "SET GLOBAL binlog_format = 'ROW'"),
+    "binlog_row_image": ({"FULL"}, "SET GLOBAL binlog_row_image = 'FULL'"),
+    "log_bin_compress": ({"0", "OFF"}, "SET GLOBAL log_bin_compress = OFF"),
+    "binlog_transaction_compression": ({"0", "OFF"}, "SET GLOBAL binlog_transaction_compression = OFF"),
+    "binlog_row_value_options": ({""}, "SET GLOBAL binlog_row_value_options = ''"),
+}
+_NOT_A_COMMAND = 1064
+
+
+class MySQL:
+    """One server. `limits`: rows of a snapshot chunk, rows and bytes of a batch of changes."""
+
+    def __init__(self, source: str, url: str, zone: str, limits: tuple[int, int, int]) -> None:
+        self._server: Server = parse(source, url)
+        self._zone = zone
+        self._chunk_rows, self._batch_rows, self._batch_bytes = limits
+        self._connection = connect(self._server)
+        self._columns: dict[TableId, list[Column]] = {}
+        self._tables: dict[TableId, Table] = {}
+        self._row_bytes: dict[TableId, int] = {}
+        version, account = self._rows("SELECT VERSION(), CURRENT_USER()")[0]
+        self.mariadb = "mariadb" in version.lower()
+        user, _, host = account.rpartition("@")
+        self._server = replace(self._server, account=f"'{user}'@'{host}'")
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def tables(self) -> list[Table]:
+        where = f"= {self._connection.escape(self._server.database)}" if self._server.database else f"NOT IN {_SYSTEM}"
+        self._columns, keys = defaultdict(list), self._keys(where)
+        described = self._rows(
+            "SELECT table_schema, table_name, column_name, data_type, column_type, character_set_name, character_octet_length, numeric_precision,"
+            f" numeric_scale FROM information_schema.columns WHERE table_schema {where} ORDER BY table_schema, table_name, ordinal_position"
+        )
+        for database, table, name, kind, full, charset, octets, precision, scale in described:
+            column = Column(name, kind.lower(), full, charset, int(octets or 0), int(precision or 0), int(scale or 0))
+            self._columns[database, table].append(column)
+        found = self._rows(
+            f"SELECT table_schema, table_name, table_rows, avg_row_length FROM information_schema.tables WHERE table_schema {where} AND table_type = 'BASE TABLE'"
+        )
+        for database, table, count, width in sorted(found):
+            self._row_bytes[database, table] = int(width or 0)
+            self._tables[database, table] = self._table((database, table), keys.get((database, table), ()), int(count or 0))
+        return list(self._tables.values())
+
+    def position(self) -> Position:
+        self._check_log()
+        status = self._status()
+        position: dict[str, Any] = {"server": self._identity(), "file": status[0], "pos": int(status[1])}
+        if self.mariadb:
+            position["gtid"] = self._rows("SELECT BINLOG_GTID_POS(%s, %s)", position["file"], position["pos"])[0][0] or ""
+        self._check_logged(status)
+        return position
+
+    def probe(self, position: Position) -> None:
+        """Raise what following the log from here would raise: better before a long snapshot than after it."""
+        connection = connect(self._server)
+        try:
+            with translated(self._server, "binary log"):
+                next(mysql_stream.events(connection, position["file"], int(position["pos"]), None), None)
+        finally:
+            connection.close()
+
+    def snapshot(self, table: Table, after: Position | None) -> Iterator[Batch]:
+        width = self._row_bytes.get(table.id) or 1
+        size = max(1, min(self._chunk_rows, self._batch_bytes // width))
+        ranges = Ranges(self._server, self._connection, table, self._columns[table.id], self._mapped(table.id), self._zone)
+        return ranges.chunks(after, size) if table.key else ranges.whole(size)
+
+    def fingerprint(self, table: Table) -> str:
+        # QUOTE tells NULL from 'NULL'; the sum takes the rows in any order, and equal rows twice.
+        values = ", ".join(f"QUOTE({quote(column.name)})" for column in self._columns[table.id])
+        digest = f"CAST(CONV(LEFT(MD5(CONCAT_WS(',', {values})), 16), 16, 10) AS UNSIGNED)"
+        with translated(self._server, table.name):
+            count, total = self._rows(f"SELECT COUNT(*), SUM({digest}) FROM {'.'.join(map(quote, table.id))}")[0]
+        return f"{count}-{total or 0}"
+
+    def changes(self, since: Mapping[TableId, Position]) -> Iterator[Change]:
+        target = self.position()
+        oldest = self._oldest_file()
+        reachable: dict[TableId, Position] = {}
+        for table, position in since.items():
+            why = _gone(position, target, oldest)
+            if why:
+                yield Failed(table, why)
+            else:
+                reachable[table] = position
+        start = min(reachable.values(), key=place, default=target)
+        if place(start) >= place(target):
+            return
+        captured = {table: self._captured(table) for table in reachable}
+        connection = connect(self._server)
+        try:
+            with translated(self._server, "binary log"):
+                gtid = start.get("gtid") if self.mariadb else None
+                events = mysql_stream.events(connection, start["file"], int(start["pos"]), gtid or None)
+                yield from Changes(captured, reachable, (self._batch_rows, self._batch_bytes)).read(events, start, target)
+        finally:
+            connection.close()
+
+    def later(self, one: Position, other: Position) -> Position:
+        return max(one, other, key=place)
+
+    def _rows(self, query: str, *args: Any) -> list[tuple[Any, ...]]:
+        with translated(self._server):
+            return rows(self._connection, query, args or None)
+
+    def _table(self, table: TableId, key: tuple[str, ...], count: int) -> Table:
+        columns, mapped = self._columns[table], self._mapped(table)
+        unknown = [column for column, known in zip(columns, mapped, strict=True) if known is None]
+        taken = [column.name for column in columns if column.name in (OP, ORDER, SOURCE_TS, "_sequence", "_position", "_ingested_at", "_batch")]
+        error = ""
+        if unknown:
+            error = f"column {unknown[0].name} has the type {unknown[0].column_type}, which is not captured"
+        elif taken:
+            error = f"column {taken[0]} has a name that bronze needs for itself"
+        fields = [pa.field(column.name, known.arrow) for column, known in zip(columns, mapped, strict=True) if known]
+        return Table(table, pa.schema(fields), key, count, error)
+
+    def _mapped(self, table: TableId) -> list[Mapped]:
+        return [map_column(column) for column in self._columns[table]]  # type: ignore[misc]
+
+    def _captured(self, table: TableId) -> Captured:
+        columns = {column.name: column for column in self._columns[table]}
+        mapped = dict(zip(columns, self._mapped(table), strict=True))
+        known = self._tables[table]
+        return Captured(table, columns, mapped, known.key, known.schema, self._zone)
+
+    def _keys(self, where: str) -> dict[TableId, tuple[str, ...]]:
+        """The primary key of each table, or else the first unique index that cannot hold a NULL."""
+        found: dict[tuple[str, str, str], list[tuple[Any, ...]]] = defaultdict(list)
+        for database, table, index, *column in self._rows(
+            "SELECT table_schema, table_name, index_name, column_name, nullable, sub_part FROM information_schema.statistics"
+            f" WHERE non_unique = 0 AND table_schema {where} ORDER BY table_schema, table_name, index_name <> 'PRIMARY', index_name, seq_in_index"
+        ):
+            found[database, table, index].append(tuple(column))
+        keys: dict[TableId, tuple[str, ...]] = {}
+        for (database, table, _), columns in found.items():
+            if all(name and nullable != "YES" and not part for name, nullable, part in columns):
+                keys.setdefault((database, table), tuple(name for name, _, _ in columns))
+        return keys
+
+    def _check_log(self) -> None:
+        names = ", ".join(f"'{name}'" for name in _SETTINGS)
+        actual = {name.lower(): value for name, value in self._rows(f"SHOW GLOBAL VARIABLES WHERE variable_name IN ({names})")}
+        for name, (wanted, mend) in _SETTINGS.items():
+            if name in actual and actual[name].upper() not in wanted:
+                how = f"start the server with {mend}" if mend.startswith("--") else f"run {mend}; and keep it in the server's configuration"
+                raise PermanentFailure(f"{self._server.where}: {name} is {actual[name] or 'empty'}, so changes cannot be followed; {how}")
+
+    def _status(self) -> tuple[Any, ...]:
+        import pymysql
+
+        for query in ("SHOW MASTER STATUS", "SHOW BINARY LOG STATUS"):  # the second since MySQL 8.4
+            try:
+                found = rows(self._connection, query)
+                if found:
+                    return found[0]
+            except pymysql.err.MySQLError as error:
+                if not error.args or error.args[0] != _NOT_A_COMMAND:
+                    raise failure(self._server, error, "binary log") from error
+        raise PermanentFailure(f"{self._server.where}: the server keeps no binary log; start it with --log-bin")
+
+    def _check_logged(self, status: tuple[Any, ...]) -> None:
+        only, ignored = ([name.strip() for name in str(part or "").split(",") if name.strip()] for part in status[2:4])
+        for database in {table[0] for table in self._tables}:
+            if database in ignored or only and database not in only:
+                raise PermanentFailure(f"{self._server.where}: database {database} is left out of the binary log (binlog_do_db, binlog_ignore_db)")
+
+    def _identity(self) -> str:
+        # MariaDB has no lasting id of its own: @@server_uid changes with the network card. Its GTIDs guard the rest.
+        return str(self._rows("SELECT @@server_id" if self.mariadb else "SELECT @@server_uuid")[0][0])
+
+    def _oldest_file(self) -> int:
+        return min((mysql_stream.file_number(row[0]) for row in self._rows("SHOW BINARY LOGS")), default=0)
+
+
+def _gone(position: Position, target: Position, oldest: int) -> str:
+    """Why the log cannot be followed from here, empty if it can."""
+    again = "capture again with --resnapshot"
+    if position["server"] != target["server"]:
+        return f"was captured from another server (id {position['server']}, now {target['server']}); {again}"
+    if place(position) > place(target):
+        return f"the server's log was reset: {position['file']}:{position['pos']} lies beyond its end; {again}"
+    if place(position)[0] < oldest:
+        return f"{position['file']} is gone from the server, and with it changes that were not captured; {again}"
+    return ""
+
+

@@ -1,0 +1,138 @@
+"""Connections to MySQL and MariaDB, and what their errors mean."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import pymysql
+from pymysql.cursors import Cursor
+
+from lake.errors import CartlakeError, PermanentFailure, TransientFailure, UsageError
+
+_CONNECT_SECONDS = 10
+_READ_SECONDS = 600  # a boundary query of a large table may take long; a dead server is noticed by TCP before
+
+# Zones and modes of the server's own choosing must not change what a query gives (PAD_CHAR_TO_FULL_LENGTH, for one).
+SESSION = "SET SESSION time_zone = '+00:00', sql_mode = ''"
+
+_ACCESS, _DATABASE_DENIED, _NO_DATABASE, _HOST_DENIED = 1045, 1044, 1049, 1130
+_RIGHT_NEEDED, _TABLE_DENIED, _COLUMN_DENIED, _LOG_ERROR = 1227, 1142, 1143, 1236
+_TRANSIENT = {1040, 1053, 1205, 1213, 2002, 2003, 2005, 2006, 2013, 2014, 2055}
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where and as whom: a parsed `mysql://user:password@host:port/database`."""
+
+    source: str
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+    account: str = ""  # 'user'@'host' as the server knows it, once connected
+
+    @property
+    def where(self) -> str:
+        return f"source {self.source} ({self.host}:{self.port})"
+
+    @property
+    def url(self) -> str:
+        """For connectorx: always with a database, since its tables are named in full."""
+        account = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
+        return f"mysql://{account}@{self.host}:{self.port}/{quote(self.database or 'information_schema', safe='')}"
+
+
+def parse(source: str, url: str) -> Server:
+    """UsageError when the URL is not one of a MySQL server. Messages never hold the URL: it has a password."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("mysql", "mariadb") or not parts.hostname:
+        raise UsageError(f"source {source}: expected a URL such as mysql://user:password@host:3306/database")
+    try:
+        port = parts.port or 3306
+    except ValueError:
+        raise UsageError(f"source {source}: the port in its URL is not a number") from None
+    return Server(
+        source, parts.hostname, port, unquote(parts.username or "root"), unquote(parts.password or ""), unquote(parts.path.strip("/"))
+    )
+
+
+def connect(server: Server) -> "pymysql.Connection[Cursor]":
+    """A connection in UTC that sees committed rows. Raises Transient- or PermanentFailure."""
+    with translated(server):
+        return pymysql.connect(
+            host=server.host,
+            port=server.port,
+            user=server.user,
+            password=server.password,
+            database=server.database or None,
+            charset="utf8mb4",
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            autocommit=True,
+            init_command=SESSION,
+        )
+
+
+def rows(connection: "pymysql.Connection[Cursor]", query: str, args: Any = None) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, args)
+        return list(cursor.fetchall())
+
+
+@contextmanager
+def translated(server: Server, doing: str = "") -> Iterator[None]:
+    """Turn errors of the driver, and panics of connectorx, into ours."""
+    try:
+        yield
+    except CartlakeError:
+        raise
+    except (pymysql.err.MySQLError, OSError) as error:
+        raise failure(server, error, doing) from error
+    except (RuntimeError, BaseException) as error:
+        # A panic in Rust arrives as a PanicException, which is no Exception: the table must fail, not the process.
+        if isinstance(error, RuntimeError) or type(error).__name__ == "PanicException":
+            raise _from_connectorx(server, error, doing) from error
+        raise
+
+
+def failure(server: Server, error: Exception, doing: str = "") -> CartlakeError:
+    """What an error of the server means, and what mends it."""
+    code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    text = str(error.args[1] if len(error.args) > 1 else error)
+    where = f"{server.where}{': ' + doing if doing else ''}"
+    account = server.account or f"'{server.user}'@'%'"
+    if code == _ACCESS:
+        return PermanentFailure(f"{where}: wrong user or password for {server.user}; correct the source's URL")
+    if code == _NO_DATABASE:
+        return PermanentFailure(f"{where}: no database is named {server.database}; correct the source's URL")
+    if code == _DATABASE_DENIED:
+        return PermanentFailure(f"{where}: {server.user} may not read it; GRANT SELECT ON {server.database or '*'}.* TO {account};")
+    if code in (_TABLE_DENIED, _COLUMN_DENIED):
+        table = re.search(r"table [`'\"]?([^`'\"\s]+(?:[`'\"]?\.[`'\"]?[^`'\"\s]+)?)", text)
+        named = table[1].replace("`", "").replace("'", "") if table else "*.*"
+        return PermanentFailure(f"{where}: {server.user} may not read {named}; GRANT SELECT ON {named} TO {account};")
+    if code == _RIGHT_NEEDED:
+        return PermanentFailure(
+            f"{where}: {server.user} may not read the binary log; GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO {account};"
+        )
+    if code == _HOST_DENIED:
+        return PermanentFailure(f"{where}: the server takes no connections from this machine; create the user for this host")
+    if code == _LOG_ERROR:
+        return PermanentFailure(f"{where}: the binary log no longer has what came after the last capture ({text}); capture again with --resnapshot")
+    if code in _TRANSIENT or isinstance(error, OSError):
+        return TransientFailure(f"{where}: cannot reach the server ({text}); check that it runs and that the URL is right")
+    return PermanentFailure(f"{where}: {text} ({code})")
+
+
+def _from_connectorx(server: Server, error: BaseException, doing: str) -> CartlakeError:
+    text = str(error).splitlines()[0][:300]
+    code = re.search(r"ERROR (\d+)", text)
+    if code:
+        return failure(server, pymysql.err.OperationalError(int(code[1]), text), doing)
+    if re.search(r"timed out|Connection refused|IoError|broken pipe|connection reset", text, re.IGNORECASE):
+        return TransientFailure(f"{server.where}: {doing}: lost the server ({text})")
+    return PermanentFailure(f"{server.where}: {doing}: {text}")

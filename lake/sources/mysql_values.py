@@ -1,0 +1,105 @@
+"""Single values of the binary log as text, written exactly as the server itself writes them."""
+
+import json
+import socket
+import uuid
+from collections.abc import Callable
+from functools import lru_cache
+
+# Charsets whose Python codec gives what the server's conversion to utf8mb4 gives; any other is refused, not guessed.
+_CODECS = {
+    "utf8mb4": "utf-8", "utf8mb3": "utf-8", "utf8": "utf-8", "ascii": "ascii", "latin1": "latin1-mysql",
+    "ucs2": "utf-16-be", "utf16": "utf-16-be", "utf16le": "utf-16-le", "utf32": "utf-32-be",
+    "latin2": "iso8859_2", "latin5": "iso8859_9", "latin7": "iso8859_13", "greek": "iso8859_7", "hebrew": "iso8859_8",
+    "koi8r": "koi8_r", "koi8u": "koi8_u", "cp850": "cp850", "cp852": "cp852", "cp866": "cp866",
+    "cp1250": "cp1250", "cp1251": "cp1251", "cp1256": "cp1256", "cp1257": "cp1257", "tis620": "tis_620",
+    "sjis": "shift_jis", "cp932": "cp932", "ujis": "euc_jp", "euckr": "cp949",
+    "big5": "big5", "gbk": "gbk", "gb2312": "gb2312", "gb18030": "gb18030",
+}  # fmt: skip
+# The server's latin1 is cp1252 with the five bytes that cp1252 leaves open taken from ISO 8859-1.
+_LATIN1 = "".join(bytes([b]).decode("cp1252", "ignore") or chr(b) for b in range(256))
+_FRACTION_BYTES = (0, 1, 1, 2, 2, 3, 3)
+
+
+class UnknownCharset(Exception):
+    """The name of a charset that is not decoded here."""
+
+
+def text_decoder(charset: str) -> Callable[[bytes], str]:
+    codec = _CODECS.get(charset)
+    if codec is None:
+        raise UnknownCharset(charset)
+    if codec == "latin1-mysql":
+        table = str.maketrans({i: c for i, c in enumerate(_LATIN1) if ord(c) != i})
+        return lambda value: value.decode() if value.isascii() else value.decode("latin1").translate(table)
+    if codec == "utf-8":
+        return bytes.decode
+    return lambda value: value.decode(codec)
+
+
+@lru_cache(maxsize=100)
+def decimal_decoder(precision: int, scale: int) -> tuple[int, Callable[[bytes], str]]:
+    """(bytes of a stored DECIMAL, the function that gives its digits): groups of nine digits in four bytes, the rest in fewer."""
+    whole, left = precision - scale, scale % 9
+    sizes = [(whole % 9 + 1) // 2, *[4] * (whole // 9)], [*[4] * (scale // 9), (left + 1) // 2]
+    total = sum(sizes[0]) + sum(sizes[1])
+    widths = [9] * (scale // 9) + [left]
+
+    def decode(raw: bytes) -> str:
+        negative = raw[0] < 0x80
+        raw = bytes([raw[0] ^ 0x80]) + raw[1:]
+        if negative:
+            raw = bytes(byte ^ 0xFF for byte in raw)
+        at, number = 0, 0
+        for size in sizes[0]:
+            number = number * 1_000_000_000 + int.from_bytes(raw[at : at + size], "big")
+            at += size
+        text = f"-{number}" if negative else str(number)
+        if not scale:
+            return text
+        parts = []
+        for size, width in zip(sizes[1], widths, strict=True):
+            if width:
+                parts.append(f"{int.from_bytes(raw[at : at + size], 'big'):0{width}}")
+            at += size
+        return f"{text}.{''.join(parts)}"
+
+    return total, decode
+
+
+def time_text(raw: bytes, digits: int) -> str:
+    """A TIME value with `digits` fractional digits, such as -838:59:59.999."""
+    size = _FRACTION_BYTES[digits]
+    packed = int.from_bytes(raw, "big") - (0x800000 << 8 * size)
+    sign, packed = ("-", -packed) if packed < 0 else ("", packed)
+    clock = packed >> 8 * size
+    text = f"{sign}{clock >> 12 & 0x3FF:02}:{clock >> 6 & 63:02}:{clock & 63:02}"
+    if not digits:
+        return text
+    return f"{text}.{packed & (1 << 8 * size) - 1:0{size * 2}}"[: len(text) + 1 + digits]
+
+
+def address_decoder(data_type: str) -> Callable[[bytes], str]:
+    """UUID, INET6 and INET4 of MariaDB."""
+    if data_type == "inet4":
+        return lambda value: socket.inet_ntop(socket.AF_INET, value.ljust(4, b"\0"))
+    if data_type == "inet6":
+        return lambda value: socket.inet_ntop(socket.AF_INET6, value.ljust(16, b"\0"))
+    return lambda value: str(uuid.UUID(bytes=value.ljust(16, b"\0")))
+
+
+def json_text(value: bytes) -> str | None:
+    """MySQL's binary JSON as the text that the server prints."""
+    from pymysqlreplication.json_binary import parse_json
+
+    if not value:
+        return None
+    return json.dumps(_plain(parse_json(value[0], value[1:])), ensure_ascii=False)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, dict):
+        return {str(_plain(k)): _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list) else value

@@ -1,0 +1,133 @@
+"""A run with any kills equals a run with none: SIGKILL at every named point, once each, then go on."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pymongo
+import pytest
+
+from lake.capture import capture
+from lake.config import Settings
+
+CHUNK = {"CARTLAKE_CAPTURE__CHUNK_ROWS": "3", "CARTLAKE_CAPTURE__BATCH_ROWS": "4"}
+POINTS = {
+    "bronze.commit.before",
+    "bronze.commit.after",
+    "capture.snapshot.chunk_done",
+    "capture.changes.group_done",
+    "capture.positions.written",
+    "capture.tables.registered",
+}
+
+
+@pytest.fixture
+def mysql(servers: Any) -> tuple[dict[str, str], Callable[..., None]]:
+    database = servers.new_database("kill")
+    servers.execute(
+        "CREATE TABLE goods (id INT PRIMARY KEY, v INT)",
+        "INSERT INTO goods SELECT seq, 0 FROM seq_1_to_8",
+        "CREATE TABLE log (line INT)",
+        "INSERT INTO log VALUES (1), (1), (2), (3)",
+        "CREATE TABLE none (id INT PRIMARY KEY)",
+        database=database,
+    )
+
+    def change(*_: Any) -> None:
+        servers.execute(
+            "UPDATE goods SET v = v + 1 WHERE id < 4",
+            "DELETE FROM goods WHERE id = 5",
+            "INSERT INTO goods VALUES (5, 50)",
+            "UPDATE goods SET id = id + 100 WHERE id = 8",
+            "INSERT IGNORE INTO none VALUES (1), (2)",
+            "INSERT INTO log VALUES (4)",
+            database=database,
+        )
+
+    return {"MYSQL_URL": servers.url_of(database)}, change
+
+
+def sweep(killed: Any, make: Callable[[], Settings], change: Callable[..., None], check: Callable[[Settings], None], ledger: Path) -> set[str]:
+    """For each n: a fresh lake, killed at its n-th point, changed, killed at the n-th point of that run, and then finished."""
+    number, seen = 0, set()
+    alive = [False, False]
+    while not all(alive):
+        number += 1
+        settings = make()
+        alive[0] = killed(settings, f"*:{number}", str(ledger)) == 0
+        change()
+        alive[1] = killed(settings, f"*:{number}", str(ledger)) == 0
+        for _ in range(2):  # the second sees what changed while the first one took a snapshot
+            assert not capture(settings, "shop" if "MYSQL_URL" in settings.environment else "catalog").errors
+        check(settings)
+        assert number < 80
+    seen = {json.loads(line)["point"] for line in ledger.read_text().splitlines()}
+    return seen
+
+
+def test_mysql_survives_a_kill_at_every_point(
+    mysql: Any, servers: Any, make_settings: Callable[..., Settings], killed: Any, fold: Any, tmp_path: Path
+) -> None:
+    env, change = mysql
+    database = env["MYSQL_URL"].rsplit("/", 1)[1]
+
+    def check(settings: Settings) -> None:
+        for table, columns in (("goods", ("id", "v")), ("log", ("line",)), ("none", ("id",))):
+            source = sorted(servers.execute(f"SELECT {', '.join(columns)} FROM {table}", database=database))
+            assert sorted(tuple(row[c] for c in columns) for row in fold(settings, f".{table}")) == source
+
+    one_source = {**env, **CHUNK}
+    seen = sweep(killed, lambda: only("shop", make_settings, one_source), change, check, tmp_path / "ledger")
+    assert seen >= POINTS
+
+
+def test_mongodb_survives_a_kill_at_every_point(
+    servers: Any, make_settings: Callable[..., Settings], killed: Any, fold: Any, tmp_path: Path
+) -> None:
+    name = servers.new_name("kill")
+    env = {"MONGO_URL": servers.mongo_url_of(name), **CHUNK}
+    with client_of(env["MONGO_URL"]) as client:
+        database = client[name]
+        database.goods.insert_many([{"_id": i, "v": 0} for i in range(8)])
+        database.other.insert_many([{"_id": str(i)} for i in range(2)])
+
+        def change() -> None:
+            database.goods.update_many({"_id": {"$lt": 4}}, {"$inc": {"v": 1}})
+            database.goods.delete_one({"_id": 5})
+            database.goods.insert_one({"_id": 5, "v": 50})
+            database.other.update_many({}, {"$inc": {"n": 1}})
+
+        def check(settings: Settings) -> None:
+            for collection in ("goods", "other"):
+                documents = {row["_id"]: row["document"] for row in fold(settings, f".{collection}")}
+                found = sorted(json.dumps(json.loads(text)) for text in documents.values())
+                expected = [{key: number(value) for key, value in document.items()} for document in database[collection].find({})]
+                assert found == sorted(json.dumps(document) for document in expected)
+
+        seen = sweep(killed, lambda: only("catalog", make_settings, env), change, check, tmp_path / "ledger")
+    assert seen >= POINTS
+
+
+def number(value: Any) -> Any:
+    return {"$numberInt": str(value)} if isinstance(value, int) else value
+
+
+def only(source: str, make_settings: Callable[..., Settings], env: dict[str, str]) -> Settings:
+    """Settings whose file names one source, so that the killed process captures nothing else."""
+    settings = make_settings(**env)
+    kind, url = ("mysql", "${MYSQL_URL}") if source == "shop" else ("mongodb", "${MONGO_URL}")
+    (settings.home / "cartlake.toml").write_text(f'[sources.{source}]\nkind = "{kind}"\nurl = "{url}"\n')
+    return make_settings_of(settings)
+
+
+def make_settings_of(settings: Settings) -> Settings:
+    from lake.config import load
+
+    return load(settings.home / "cartlake.toml", settings.environment)
+
+
+def client_of(url: str) -> Any:
+    return pymongo.MongoClient(url, directConnection=True)
+
+

@@ -1,0 +1,159 @@
+"""Bring silver and gold up to date with bronze: plan, do, record.
+
+Every step is repeatable, and its progress is recorded after its commits, so a build that is killed only repeats work.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+
+from lake.config import Settings
+from lake.crash import crash_point
+from lake.delta import Lake
+from lake.errors import CartlakeError, TransientFailure
+from lake.lock import hold
+from transforms import catalog, progress, quarantine, ref
+from transforms import engine as engines
+from transforms.engine import Engine
+from transforms.plan import PENDING, At, Seen, Step, choose, decide, order, plan
+from transforms.report import BuildFailed, BuildReport, StepReport
+from transforms.table import Table
+
+__all__ = ["BuildFailed", "BuildReport", "Step", "build", "steps"]
+
+logger = logging.getLogger(__name__)
+
+OnStep = Callable[[Step, int, int], None]
+
+
+def build(
+    settings: Settings,
+    select: Sequence[str] | None = None,
+    full: bool = False,
+    on_step: OnStep | None = None,
+    *,
+    run: str | None = None,
+    engine: Engine | None = None,
+    declared: Mapping[str, Table] | None = None,
+) -> BuildReport:
+    """Bring the tables up to date: all, or those that `select` names (`T`, `+T`, `T+`), whole with `full`.
+
+    `on_step(step, done, total)` is called before each step. An `engine` that is given is left running. `declared` stands in for
+    the tables of this package. A table that fails stops only those that depend on it; BuildFailed is raised at the end.
+    Raises TransientFailure while another build runs.
+    """
+    with hold(settings.data, "build"):
+        job = _Job(settings, declared, engine, run or uuid.uuid4().hex)
+        try:
+            return job.run(select, full, on_step)
+        finally:
+            if engine is None and job.engine is not None:
+                job.engine.stop()
+
+
+def steps(
+    settings: Settings, select: Sequence[str] | None = None, full: bool = False, *, declared: Mapping[str, Table] | None = None
+) -> list[Step]:
+    """What `build` would do now, and why."""
+    job = _Job(settings, declared, None, "")
+    if ref.stale(job.lake, settings):
+        job.at[ref.SHOP] = At(PENDING)
+    chosen = choose(job.tables, select) if select else set(job.tables)
+    planned = plan(job.tables, job.progress, job.at, full=chosen if full else (), unfit=job.unfit)
+    return [step for step in planned if step.table in chosen]
+
+
+class _Job:
+    """One build. The versions of what it reads are fixed when it begins."""
+
+    def __init__(self, settings: Settings, declared: Mapping[str, Table] | None, engine: Engine | None, run: str) -> None:
+        self.settings, self.engine = settings, engine
+        self.lake = Lake(settings.lake_root)
+        self.progress: dict[tuple[str, str], Seen] = progress.load(self.lake)
+        found = catalog.load(self.lake, {table for table, _ in self.progress}, declared)
+        self.tables, self.unfit, self.at, self.captured = found.tables, found.unfit, found.at, found.captured
+        self.report = BuildReport(run)
+
+    def run(self, select: Sequence[str] | None, full: bool, on_step: OnStep | None) -> BuildReport:
+        began = time.monotonic()
+        chosen = choose(self.tables, select) if select else set(self.tables)
+        if any(ref.SHOP in table.reads for table in self.tables.values()):
+            self.at[ref.SHOP] = At(ref.refresh(self.lake, self.settings))
+        names = [name for name in order(self.tables) if name in chosen]
+        stopped: set[str] = set()
+        for done, name in enumerate(names):
+            table = self.tables[name]
+            step = self._decide(table, full, stopped)
+            if on_step:
+                on_step(step, done, len(names))
+            report = self._do(table, step)
+            self.report.steps.append(report)
+            if report.error or any(read in stopped for read in table.depends):
+                stopped.add(name)
+        return self._finish(began)
+
+    def _decide(self, table: Table, full: bool, stopped: set[str]) -> Step:
+        broken = next((read for read in table.depends if read in stopped), None)
+        if broken:
+            return Step(table.name, "skip", why=f"{broken} failed")
+        if table.name in self.unfit:
+            return Step(table.name, "skip", why=self.unfit[table.name])
+        return decide(table, self.progress, self.at, full=full)
+
+    def _do(self, table: Table, step: Step) -> StepReport:
+        began = time.monotonic()
+        if step.how == "skip":
+            return StepReport(table.name, "skip", step.why, rows=self._rows(table.name))
+        if self.engine is None:
+            self.engine = engines.start(self.settings)
+        try:
+            report = self._act(table, step, self.engine)
+        except TransientFailure:
+            raise
+        except CartlakeError as error:
+            report = StepReport(table.name, step.how, step.why, error=str(error))
+        except Exception as error:
+            failure = self.engine.explain(error)
+            if isinstance(failure, TransientFailure):
+                raise failure from error
+            logger.debug("%s failed", table.name, exc_info=True)
+            report = StepReport(table.name, step.how, step.why, error=f"{table.name} ({table.file}): {failure}")
+        seconds = time.monotonic() - began
+        logger.info("%s: %s, %d of %d rows changed, %.2f s", table.name, report.how, report.changed, report.rows, seconds)
+        return report.timed(seconds)
+
+    def _act(self, table: Table, step: Step, engine: Engine) -> StepReport:
+        # Imported here: a build with nothing new needs neither polars nor Spark's client.
+        from transforms.inputs import Inputs
+        from transforms.update import Update
+
+        inputs = Inputs(engine, self.lake, self.captured, self.at)
+        done = Update(table, inputs, self.tables).run(step)
+        crash_point("transforms.committed")
+        quarantine.settle(table, inputs, done.written, done.scope)
+        quarantine.record(self.lake, table, done.written, self.report.run)
+        crash_point("transforms.settled")
+        consumed = {name: self.at[name] for name in table.reads}
+        progress.record(self.lake, table.name, consumed, table.fingerprint, self.report.run)
+        self.progress |= {(table.name, name): Seen(at.version, at.generation, table.fingerprint) for name, at in consumed.items()}
+        self.at[table.name] = At(self.lake.version(table.name))
+        warned = {rule.name: done.written.broken.get(rule.name, 0) for rule in table.rules if rule.level == "warn"}
+        return StepReport(
+            table.name, done.how, done.why, self._rows(table.name), done.written.changed, warned={name: n for name, n in warned.items() if n}
+        )
+
+    def _rows(self, name: str) -> int:
+        return self.lake.count(name) if name in self.at else 0
+
+    def _finish(self, began: float) -> BuildReport:
+        if self.engine is not None:
+            progress.compact(self.lake)
+        self.report.quarantined = quarantine.counts(self.lake)
+        self.report.engine = self.engine.name if self.engine else ""
+        self.report.seconds = time.monotonic() - began
+        if self.report.failures:
+            raise BuildFailed(self.report)
+        return self.report

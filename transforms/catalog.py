@@ -1,0 +1,83 @@
+"""All tables of this lake: the declared ones, and mirrors of what else is captured."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from lake import bronze, positions
+from lake.bronze import Captured
+from lake.delta import Lake
+from transforms import ref
+from transforms.mirror import mirrors
+from transforms.plan import At
+from transforms.table import Source, Table, tables
+
+_LOG = "changes."
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Tables by name, why some of them cannot be built from what is captured, and the version of everything that is there."""
+
+    tables: Mapping[str, Table]
+    unfit: Mapping[str, str]
+    at: dict[str, At]
+    captured: Mapping[str, Captured]
+
+
+def load(lake: Lake, built: Collection[str], declared: Mapping[str, Table] | None = None) -> Catalog:
+    """The catalog of a lake as it is now; `built` names the tables that have been built before."""
+    captured = {table.name: table for table in bronze.captured(lake)}
+    declared = _with_logs(tables() if declared is None else declared)
+    unfit = {name: why for name, table in declared.items() if name not in built and (why := _unfit(lake, table, captured))}
+    # A captured table of another shape than the one that a declared table expects is useful as a mirror at least.
+    taken = {read for name, table in declared.items() if name not in unfit for read in table.reads}
+    found = {**declared, **mirrors(captured.values(), taken)}
+    return Catalog(found, unfit, _versions(lake, found, captured), captured)
+
+
+def _with_logs(declared: Mapping[str, Table]) -> dict[str, Table]:
+    """A table that reads a change log depends on the code of the silver table that types it."""
+    found = dict(declared)
+    for name, table in declared.items():
+        for read in table.reads:
+            silver = declared.get("silver." + read.removeprefix(_LOG)) if read.startswith(_LOG) else None
+            if silver is not None:
+                found[name] = dataclasses.replace(table, fingerprint=f"{table.fingerprint}+{silver.fingerprint}")
+    return found
+
+
+def _unfit(lake: Lake, table: Table, captured: Mapping[str, Captured]) -> str:
+    for name, source in table.sources.items():
+        if name in captured and lake.exists(name):
+            missing = lacking(lake, name, source)
+            if missing:
+                return f"{name} has no column {', '.join(missing)}: it is mirrored as it is"
+    return ""
+
+
+def lacking(lake: Lake, name: str, source: Source) -> list[str]:
+    """Required columns that a captured table does not have."""
+    have = set(lake.schema(name).names)
+    return [column for column, kind in source.columns.items() if column not in have and not kind.endswith("?")]
+
+
+def _versions(lake: Lake, found: Mapping[str, Table], captured: Mapping[str, Captured]) -> dict[str, At]:
+    facts = positions.facts(lake)
+    at: dict[str, At] = {}
+    for name in captured:
+        version = lake.version(name)
+        if version >= 0:
+            at[name] = At(version, bronze.state(lake, name, version, facts).last_complete)
+    for name in [*found, ref.SHOP]:
+        version = lake.version(name)
+        if version >= 0:
+            at[name] = At(version)
+    for table in found.values():
+        for read in table.reads:
+            silver = found.get("silver." + read.removeprefix(_LOG)) if read.startswith(_LOG) else None
+            if silver is not None and silver.driving in at:
+                at[read] = at[silver.driving]
+    return at

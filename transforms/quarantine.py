@@ -1,0 +1,154 @@
+"""Rows kept out of their table: `quarantine.<table>` holds each with the rule that it breaks, until a later version passes."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from lake.delta import Lake
+from transforms.inputs import EPOCH_BITS, Inputs
+from transforms.rules import FLAG, keeps_out
+from transforms.table import ByKey, Table
+from transforms.write import Written
+
+CHECKS = "meta.checks"
+_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("rule", pa.string()),
+        ("reason", pa.string()),
+        ("raw", pa.string()),
+        ("_sequence", pa.int64()),
+        ("quarantined_at", pa.timestamp("us", "UTC")),
+    ]
+)
+_COMMENTS = {
+    "key": "key columns of the row, as JSON",
+    "rule": "the first rule that the row breaks, in the order of its table's file",
+    "reason": "every rule that the row breaks",
+    "raw": "the row as bronze has it, as JSON; of a gold table the row that was computed",
+    "_sequence": "the change that brought the row; null in gold",
+}
+_CHECKS = pa.schema(
+    [
+        ("run", pa.string()),
+        ("table", pa.string()),
+        ("rule", pa.string()),
+        ("level", pa.string()),
+        ("checked", pa.int64()),
+        ("broken", pa.int64()),
+        ("at", pa.timestamp("us", "UTC")),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which rows a step judged: those whose `columns` have one of `values`, or all rows."""
+
+    columns: tuple[str, ...]
+    values: pa.Table | None = None
+
+
+def name(table: str) -> str:
+    """silver.sales -> quarantine.sales; a gold table keeps its layer, so that two cannot clash."""
+    layer, rest = table.split(".", 1)
+    return f"quarantine.{rest}" if layer == "silver" else f"quarantine.{layer}_{rest}"
+
+
+def settle(table: Table, inputs: Inputs, written: Written, scope: Scope) -> None:
+    """Put the rows that a step kept out into quarantine, and let out those that it judged again and found good or gone."""
+    lake, place = inputs.lake, name(table.name)
+    out = written.kept_out if written.kept_out is not None and written.kept_out.num_rows else None
+    if out is None and not lake.exists(place):
+        return
+    lake.create(place, _SCHEMA, comment=f"Rows that {table.name} keeps out, and why", comments=_COMMENTS)
+    judged = None if scope.values is None else {_json([row[column] for column in scope.columns]) for row in scope.values.to_pylist()}
+    held = {row["key"]: row for row in lake.read(place).to_pylist()}
+    before = {key: row for key, row in held.items() if judged is None or _place(key, scope) in judged}
+    now = {row["key"]: row for row in _rows(table, inputs, out, scope)} if out is not None else {}
+    compared = ("rule", "reason", "raw", "_sequence")
+    news = [row for key, row in now.items() if key not in before or any(row[c] != before[key][c] for c in compared)]
+    gone = [row for key, row in before.items() if key not in now]
+    if news or gone:
+        marked = [{**row, "_delete": False} for row in news] + [{**row, "_delete": True} for row in gone]
+        rows = pa.Table.from_pylist(marked, schema=_SCHEMA.append(pa.field("_delete", pa.bool_())))
+        lake.merge(place, rows, ["key"], delete="_delete")
+
+
+def record(lake: Lake, table: Table, written: Written, run: str) -> None:
+    """Append how many rows each rule judged and how many broke it."""
+    now = datetime.now(UTC)
+    levels = {given.name: given.level for given in table.rules}
+    rows = [
+        {"run": run, "table": table.name, "rule": rule, "level": levels[rule], "checked": written.checked, "broken": broken, "at": now}
+        for rule, broken in written.broken.items()
+    ]
+    if rows:
+        lake.create(CHECKS, _CHECKS, comment="Rows judged and rows that broke each rule, for each run")
+        lake.append(CHECKS, pa.Table.from_pylist(rows, schema=_CHECKS))
+
+
+def counts(lake: Lake) -> dict[str, dict[str, int]]:
+    """Rows in quarantine now: table in quarantine -> rule -> rows."""
+    found = {place: Counter(lake.read(place, columns=["rule"]).column("rule").to_pylist()) for place in lake.names("quarantine")}
+    return {place: dict(rules) for place, rules in found.items() if rules}
+
+
+def _rows(table: Table, inputs: Inputs, out: pa.Table, scope: Scope) -> list[dict[str, Any]]:
+    now = datetime.now(UTC)
+    named = [*dict.fromkeys([*table.key, *scope.columns])]
+    raws = _bronze(table, inputs, out)
+    rows = []
+    for row in out.to_pylist():
+        broken = [table.rules[number].name for number in keeps_out(table.rules) if row.pop(f"{FLAG}{number}")]
+        result = {column: value for column, value in row.items() if not column.startswith(FLAG)}
+        raw = raws.get(tuple(row[column] for column in table.key), result)
+        rows.append(
+            {
+                "key": _json({column: row[column] for column in named}),
+                "rule": broken[0],
+                "reason": "breaks " + "; ".join(broken),
+                "raw": _json(raw),
+                "_sequence": row.get("_sequence"),
+                "quarantined_at": now,
+            }
+        )
+    return rows
+
+
+def _bronze(table: Table, inputs: Inputs, out: pa.Table) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """The bronze rows behind rows of a silver table, by its key."""
+    if not isinstance(table.update, ByKey) or not table.driving.startswith("bronze."):
+        return {}
+    there = [table.update.keys[column] for column in table.key]
+    keys = out.select(list(table.key)).rename_columns(there)
+    bronze = inputs.bronze(table.driving)
+    rows = bronze.rows.filter(f"_sequence >= {bronze.generation << EPOCH_BITS}")
+    found = inputs.engine.arrow(bronze.latest(rows.join(inputs.engine.frame(keys), there, "left_semi"))).to_pylist()
+    return {tuple(row[column] for column in there): row for row in found}
+
+
+def _place(key: str, scope: Scope) -> str:
+    found = json.loads(key)
+    return _json([found.get(column) for column in scope.columns])
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, default=_text, ensure_ascii=False)
+
+
+def _text(value: object) -> object:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
