@@ -165,10 +165,10 @@ def build(settings: _Lazy, selected: tuple[str, ...], only_plan: bool, full: boo
     Example: cartlake build --plan
     """
     from transforms.build import build as run_build
-    from transforms.build import planned
+    from transforms.build import steps
 
     if only_plan:
-        _print_rows([{"table": step.table, "how": step.how, "why": step.why} for step in planned(settings(), selected or None, full)])
+        _print_rows([{"table": step.table, "how": step.how, "why": step.why} for step in steps(settings(), selected or None, full)])
         return
     with _progress("build") as progress:
         report = run_build(settings(), selected or None, full, on_step=progress)

@@ -105,7 +105,17 @@ def register(lake: Lake, tables: Sequence[Captured]) -> None:
         return
     lake.create(TABLES, _TABLES_SCHEMA, comment="Captured tables, as appended facts: the last one of a name holds.")
     rows = [
-        (len(known) + lake.version(TABLES), t.name, t.source, t.database, t.table, list(t.key), t.mode, t.mirror, datetime.now(UTC))
+        (
+            len(known) + lake.version(TABLES),
+            t.name,
+            t.source,
+            t.database,
+            t.table,
+            list(t.key),
+            t.mode,
+            t.mirror,
+            datetime.now(UTC),
+        )
         for t in news
     ]
     lake.append(TABLES, pa.table([list(column) for column in zip(*rows, strict=True)], schema=_TABLES_SCHEMA))

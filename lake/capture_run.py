@@ -60,7 +60,9 @@ class Run:
         for table in tables:
             known = described[table.id]
             state = bronze.state(self._lake, known.name, known=self._facts)
-            report = TableReport(self._source.name, table.name, known.name, known.mode, error=table.error and f"{table.name}: {table.error}")
+            report = TableReport(
+                self._source.name, table.name, known.name, known.mode, error=table.error and f"{table.name}: {table.error}"
+            )
             entry = self._entries[table.id] = _Entry(table, known, state, report)
             entry.wanted = any(f.kind == "wanted" and f.tables.get(known.name, 0) >= state.generation > 0 for f in self._facts)
             entry.wanted |= any(fnmatchcase(table.name, pattern) for pattern in self._resnapshot)
@@ -180,7 +182,8 @@ class Run:
         self._on_progress(entry.table.name, entry.report.rows.total(), 0)
 
     def _after_resets(self, resets: Sequence[_Entry]) -> None:
-        # A table that is gone keeps its last rows: a drop by mistake must not empty the warehouse. If it comes back, it is read anew.
+        # A table that is gone keeps its last rows: a drop by mistake must not empty the warehouse. If it
+        # comes back, it is read anew.
         present = {table.id for table in self._reader.tables()}
         start = self._reader.position()
         for entry in resets:
@@ -202,15 +205,19 @@ class Run:
             for entry in self._entries.values()
             if entry.table.key and entry.state.complete and not entry.report.error and not entry.wanted
         }
-        if not covered or last is not None and json.dumps(last.position) == json.dumps(dict(end)) and dict(last.tables) == covered:
+        if not covered or (
+            last is not None and json.dumps(last.position) == json.dumps(dict(end)) and dict(last.tables) == covered
+        ):
             return
         recent = last is not None and datetime.now(UTC) - last.recorded_at < _IDLE
-        if final and self._committed or not recent:
+        if (final and self._committed) or not recent:
             self._record("reached", covered, end)
 
     def _record(self, kind: positions.Kind, tables: Mapping[str, int], position: Position, version: int = -1) -> None:
         number = self._facts[-1].number + 1 if self._facts else 1
-        self._facts.append(positions.record(self._lake, self._source.name, kind, tables, position, number=number, version=version))
+        self._facts.append(
+            positions.record(self._lake, self._source.name, kind, tables, position, number=number, version=version)
+        )
 
     def _failed(self, entry: _Entry, why: str) -> None:
         logger.warning("%s", why)
@@ -226,5 +233,3 @@ def chosen(tables: Sequence[Table], patterns: Sequence[str], source: str) -> lis
             names = ", ".join(table.name for table in tables[:20]) or "no tables that the account may read"
             raise UsageError(f"source {source}: no table matches {pattern!r}; it has {names}")
     return [table for table in tables if any(fnmatchcase(table.name, pattern) for pattern in patterns)]
-
-

@@ -67,6 +67,8 @@ def facts(lake: Lake, source: str | None = None) -> list[Fact]:
         return []
     rows = lake.read(NAME, filters=[("source", "=", source)] if source else None).sort_by("fact").to_pylist()
     return [
-        Fact(r["fact"], r["source"], r["kind"], json.loads(r["tables"]), json.loads(r["position"]), r["version"], r["recorded_at"])
+        Fact(
+            r["fact"], r["source"], r["kind"], json.loads(r["tables"]), json.loads(r["position"]), r["version"], r["recorded_at"]
+        )
         for r in rows
     ]

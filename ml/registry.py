@@ -3,7 +3,6 @@
 The alias `champion` of the registered model is the one thing that others ask for; `challenger` is the newest that was refused.
 """
 
-import os
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -36,7 +35,7 @@ class Champion:
 
 
 def decide(error: float, naive: float, champion: float | None, version: int = 0) -> Verdict:
-    """The rule, on errors of the same cuts: the first must beat the naive forecast, a later one must not be worse than the champion.
+    """On errors of the same cuts: the first must beat the naive forecast, a later one must not be worse than the champion.
 
     `champion` is None when there is none, or when this code can no longer follow its recipe.
     """
@@ -47,11 +46,11 @@ def decide(error: float, naive: float, champion: float | None, version: int = 0)
         # Equal recipes fitted twice may differ in the last digits.
         return Verdict(True, f"not worse: {told}") if error <= champion * (1 + 1e-9) else Verdict(False, f"worse: {told}")
     told = f"backtest MASE {error:.3f}, seasonal naive {naive:.3f}"
-    return Verdict(True, f"beats the naive forecast: {told}") if error < naive else Verdict(False, f"does not beat the naive forecast: {told}")
+    return Verdict(error < naive, f"{'beats' if error < naive else 'does not beat'} the naive forecast: {told}")
 
 
 def connect(tracking_uri: str, artifacts: Path) -> "tuple[MlflowClient, str]":
-    """Client and experiment id. Makes what is missing, and closes runs that a killed training left open (the caller holds the lock)."""
+    """Client and experiment id. Makes what is missing; closes runs that a killed training left open, as we hold the lock."""
     import logging
 
     import mlflow
@@ -82,7 +81,7 @@ def _make_database(tracking_uri: str, artifacts: Path) -> None:
     unfinished = path.with_name(path.name + ".new")
     unfinished.unlink(missing_ok=True)
     SqlAlchemyStore(f"{_SQLITE}{unfinished}", artifacts.as_uri())._dispose_engine()
-    os.replace(unfinished, path)
+    unfinished.replace(path)
 
 
 def champion(client: "MlflowClient") -> Champion | None:

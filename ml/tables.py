@@ -25,7 +25,7 @@ def tables() -> dict[str, Scored]:
             name=FORECAST,
             grain="one row per day to come and category, and per day for all of them together",
             key=("date_key", "category"),
-            doc="Forecast revenue of the days after the last complete one. The categories add up to 'All': filter on one or the other.",
+            doc="Forecast revenue of the days after the last complete one. The categories add up to 'All': never sum both.",
             comments={
                 "date_key": "The day as yyyymmdd, in the shop's time zone.",
                 "date": "The day.",

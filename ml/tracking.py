@@ -1,16 +1,16 @@
 """Writes one training into an MLflow run: parameters, errors, plots, intervals and the Spark model itself."""
 
 import json
+import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ml import backtest
 from ml.backtest import Intervals, Scores
-from ml.panel import Floats, Panel
+from ml.panel import TOTAL, Floats, Panel
 from ml.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Finding:
     coverage: float
 
 
-def log(experiment: str, job: dict[str, Any], found: Finding, model: "PipelineModel", example: Any, scratch: Path) -> tuple[str, str]:
+def log(experiment: str, job: dict[str, Any], found: Finding, model: "PipelineModel", example: Any) -> tuple[str, str]:
     """A finished run with everything in it; returns its id and the model's URI."""
     import mlflow
     import mlflow.spark
@@ -52,7 +52,7 @@ def log(experiment: str, job: dict[str, Any], found: Finding, model: "PipelineMo
         made = mlflow.spark.log_model(
             model,
             artifact_path="model",
-            dfs_tmpdir=str(scratch / "dfs"),
+            dfs_tmpdir=os.environ["MLFLOW_DFS_TMP"],
             signature=infer_signature(example, np.array([1.0])),
             input_example=example,
             pip_requirements=job["requirements"],  # given, or MLflow runs pip to find them out
@@ -97,16 +97,17 @@ def _log_plots(found: Finding) -> None:
     import mlflow
     from matplotlib.figure import Figure
 
-    known, days = found.known, np.arange(found.known.days)
+    known: Panel = found.known
     sold, ahead = backtest.with_total(known.values["net"])[0], backtest.with_total(found.ahead)[0]
-    low, high = found.spread.around(backtest.TOTAL, ahead, float(backtest.level(known)[0]))
-    shown = days[-max(120, 2 * found.horizon) :]
-    to_come = np.arange(known.days, known.days + found.horizon)
+    low, high = found.spread.around(TOTAL, ahead, float(backtest.level(known)[0]))
+    past = range(max(0, known.days - max(120, 2 * found.horizon)), known.days)
+    to_come: Any = [known.day(known.days + h) for h in range(found.horizon)]
+    shown: Any = [known.day(day) for day in past]
     figure = Figure(figsize=(11, 4), layout="constrained")
     axes = figure.subplots()
-    axes.plot([known.day(d) for d in shown], sold[shown], label="sold", color="#333333", linewidth=1)
-    axes.plot([known.day(d) for d in to_come], ahead, label=f"forecast ({found.best.name})", color="#c2410c")
-    axes.fill_between([known.day(d) for d in to_come], low, high, color="#c2410c", alpha=0.2, label="80 %")
+    axes.plot(shown, sold[past.start :], label="sold", color="#333333", linewidth=1)
+    axes.plot(to_come, ahead, label=f"forecast ({found.best.name})", color="#c2410c")
+    axes.fill_between(to_come, low, high, color="#c2410c", alpha=0.2, label="80 %")
     axes.set(title="Net revenue a day", ylim=(0, None))
     axes.legend()
     mlflow.log_figure(figure, "forecast.png")

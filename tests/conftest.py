@@ -71,7 +71,8 @@ class Servers:
     def execute(self, *statements: str, database: str = "", args: Any = None) -> list[tuple[Any, ...]]:
         """Run statements as the administrator, each committed; the rows of the last one."""
         rows: list[tuple[Any, ...]] = []
-        with closing(connect(self.sandbox.mysql.url("root", database), autocommit=True)) as connection, connection.cursor() as cursor:
+        url = self.sandbox.mysql.url("root", database)
+        with closing(connect(url, autocommit=True)) as connection, connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement, args)
                 rows = list(cursor.fetchall())
@@ -102,5 +103,6 @@ def _remove_if_abandoned(home: Path) -> None:
 
 
 def _settings(home: Path, env: Mapping[str, str]) -> Settings:
+    home.mkdir(parents=True, exist_ok=True)
     shutil.copy(REPOSITORY / "cartlake.toml", home)
     return load(home / "cartlake.toml", env)

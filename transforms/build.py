@@ -80,7 +80,7 @@ class _Job:
     def run(self, select: Sequence[str] | None, full: bool, on_step: OnStep | None) -> BuildReport:
         began = time.monotonic()
         chosen = choose(self.tables, select) if select else set(self.tables)
-        if any(ref.SHOP in table.reads for table in self.tables.values()):
+        if any(ref.SHOP in table.inputs for table in self.tables.values()):
             self.at[ref.SHOP] = At(ref.refresh(self.lake, self.settings))
         names = [name for name in order(self.tables) if name in chosen]
         stopped: set[str] = set()
@@ -136,13 +136,18 @@ class _Job:
         quarantine.settle(table, inputs, done.written, done.scope)
         quarantine.record(self.lake, table, done.written, self.report.run)
         crash_point("transforms.settled")
-        consumed = {name: self.at[name] for name in table.reads}
+        consumed = {name: self.at[name] for name in table.inputs}
         progress.record(self.lake, table.name, consumed, table.fingerprint, self.report.run)
         self.progress |= {(table.name, name): Seen(at.version, at.generation, table.fingerprint) for name, at in consumed.items()}
         self.at[table.name] = At(self.lake.version(table.name))
         warned = {rule.name: done.written.broken.get(rule.name, 0) for rule in table.rules if rule.level == "warn"}
         return StepReport(
-            table.name, done.how, done.why, self._rows(table.name), done.written.changed, warned={name: n for name, n in warned.items() if n}
+            table.name,
+            done.how,
+            done.why,
+            self._rows(table.name),
+            done.written.changed,
+            warned={name: n for name, n in warned.items() if n},
         )
 
     def _rows(self, name: str) -> int:

@@ -45,7 +45,8 @@ def _with_logs(declared: Mapping[str, Table]) -> dict[str, Table]:
         for read in table.reads:
             silver = declared.get("silver." + read.removeprefix(_LOG)) if read.startswith(_LOG) else None
             if silver is not None:
-                found[name] = dataclasses.replace(table, fingerprint=f"{table.fingerprint}+{silver.fingerprint}")
+                also = tuple(other for other in silver.reads if other != silver.driving)
+                found[name] = dataclasses.replace(table, fingerprint=f"{table.fingerprint}+{silver.fingerprint}", also=also)
     return found
 
 

@@ -42,14 +42,21 @@ class Log:
         """
         from pyspark.sql import functions as F
 
-        bronze, function = self.inputs.bronze(self.bronze), self.silver.function
+        bronze, silver = self.inputs.bronze(self.bronze), self.silver
         changes = bronze.rows
         if keys is not None:
             changes = changes.join(keys, bronze.key, "left_semi").select(*(f"`{column}`" for column in changes.columns))
-        alive = function(bronze.typed(changes.filter("_op <> 'd'"), self.silver.sources[self.bronze]))
-        kept = [given for number, given in enumerate(self.silver.rules) if number in rules.keeps_out(self.silver.rules) and not given.table]
+        typed = bronze.typed(changes.filter("_op <> 'd'"), silver.sources[self.bronze])
+        alive = silver.function(*(typed if name == self.bronze else self.inputs.frame(name) for name in silver.reads))
+        kept = [
+            given
+            for number, given in enumerate(self.silver.rules)
+            if number in rules.keeps_out(self.silver.rules) and not given.table
+        ]
         good = reduce(lambda frame, given: frame.filter(f"coalesce(({given.expression}), false)"), kept, alive)
-        dead = self._deletes(changes.filter("_op = 'd'").selectExpr(*self._keys(), "_sequence", "coalesce(_source_ts, _ingested_at) as _source_ts"))
+        dead = self._deletes(
+            changes.filter("_op = 'd'").selectExpr(*self._keys(), "_sequence", "coalesce(_source_ts, _ingested_at) as _source_ts")
+        )
         lost = self._lost(changes)
         return (
             good.withColumn("_deleted", F.lit(False))
@@ -93,12 +100,18 @@ class Log:
 
         bronze = self.inputs.bronze(self.bronze)
         start = bronze.generation << EPOCH_BITS
-        taken = bronze.rows.filter(f"_sequence >= {start}").agg(F.min(F.expr("coalesce(_source_ts, _ingested_at)")).alias("_taken"))
+        taken = bronze.rows.filter(f"_sequence >= {start}").agg(
+            F.min(F.expr("coalesce(_source_ts, _ingested_at)")).alias("_taken")
+        )
         times = changes.selectExpr(*self._keys(), "_sequence", "coalesce(_source_ts, _ingested_at) as _at")
-        last = times.groupBy(*(f"`{column}`" for column in self._mapping())).agg(F.max("_sequence").alias("_last"), F.max("_at").alias("_at"))
+        last = times.groupBy(*(f"`{column}`" for column in self._mapping())).agg(
+            F.max("_sequence").alias("_last"), F.max("_at").alias("_at")
+        )
         gone = last.filter(f"_last < {start}").crossJoin(taken)
         keys = [f"`{column}`" for column in self._mapping()]
-        return self._deletes(gone.selectExpr(*keys, f"cast({start} as bigint) as _sequence", "coalesce(_taken, _at) as _source_ts"))
+        return self._deletes(
+            gone.selectExpr(*keys, f"cast({start} as bigint) as _sequence", "coalesce(_taken, _at) as _source_ts")
+        )
 
 
 def settled(log: DataFrame, of: str, origin: Sequence[str]) -> DataFrame:
@@ -118,7 +131,9 @@ def settled(log: DataFrame, of: str, origin: Sequence[str]) -> DataFrame:
     events = filled.unionByName(ended).drop("_was")
     by_member = _ordered(of, origin).rowsBetween(Window.unboundedPreceding, -1)
     owners = [F.last(F.when(~F.col("_deleted"), F.col(column)), ignorenulls=True).over(by_member) for column in origin]
-    own = reduce(lambda one, other: one & other, (F.col(column).eqNullSafe(owner) for column, owner in zip(origin, owners, strict=True)))
+    own = reduce(
+        lambda one, other: one & other, (F.col(column).eqNullSafe(owner) for column, owner in zip(origin, owners, strict=True))
+    )
     return events.withColumn("_own", own).filter("not _deleted or _own").drop("_own")
 
 

@@ -19,7 +19,9 @@ def difference(old: pa.Table, new: pa.Table, key: Sequence[str]) -> pa.Table:
     # A nested column cannot be joined on; its text can.
     position = pl.int_range(pl.len(), dtype=pl.Int64).alias("_row")
     changed = (
-        after.with_columns(texts).with_columns(position).join(before.with_columns(texts), on=columns, how="anti", nulls_equal=True)["_row"]
+        after.with_columns(texts)
+        .with_columns(position)
+        .join(before.with_columns(texts), on=columns, how="anti", nulls_equal=True)["_row"]
     )
     gone = before.with_columns(position).join(after, on=list(key), how="anti", nulls_equal=True)["_row"]
     upserts = new.take(pa.array(changed.to_list(), pa.int64()))

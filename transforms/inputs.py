@@ -128,7 +128,9 @@ class Bronze:
             kind = wanted.rstrip("?")
             if column not in have:
                 if not wanted.endswith("?"):
-                    raise PermanentFailure(f"{self.name} has no column {column}, which is needed as {kind}; it has: {', '.join(have)}")
+                    raise PermanentFailure(
+                        f"{self.name} has no column {column}, which is needed as {kind}; it has: {', '.join(have)}"
+                    )
                 picked.append(f"cast(null as {kind}) as `{column}`")
             elif not fits(have[column], kind):
                 raise PermanentFailure(f"{self.name}.{column} is {have[column]}, which cannot become {kind} without loss")

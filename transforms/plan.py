@@ -47,7 +47,14 @@ Progress = Mapping[tuple[str, str], Seen]  # (table, input) -> what was consumed
 Versions = Mapping[str, At]  # only what is there: an input that is not in it was never captured or built
 
 
-def plan(tables: Mapping[str, Table], progress: Progress, versions: Versions, *, full: Collection[str] = (), unfit: Mapping[str, str] | None = None) -> list[Step]:
+def plan(
+    tables: Mapping[str, Table],
+    progress: Progress,
+    versions: Versions,
+    *,
+    full: Collection[str] = (),
+    unfit: Mapping[str, str] | None = None,
+) -> list[Step]:
     """A step for every table, inputs first; `full` names tables to compute whole whatever changed, `unfit` those that cannot be.
 
     A step whose input an earlier step will write is planned as if that input had changed (its version is PENDING).
@@ -66,7 +73,7 @@ def plan(tables: Mapping[str, Table], progress: Progress, versions: Versions, *,
 def decide(table: Table, progress: Progress, versions: Versions, *, full: bool = False) -> Step:
     """What to do with one table, given the versions of its inputs as they are now."""
     reads: dict[str, tuple[int, int]] = {}
-    for name in table.reads:
+    for name in table.inputs:
         at = versions.get(name)
         if at is None:
             return Step(table.name, "skip", why=_absent(name))
@@ -83,7 +90,7 @@ def decide(table: Table, progress: Progress, versions: Versions, *, full: bool =
     news = ", ".join(_news(name, *reads[name]) for name in changed)
     undeclared = [name for name in changed if name != table.driving and name not in table.lookups]
     match table.update:
-        case ByKey() | ByGroup() if undeclared:
+        case ByKey() | ByGroup() | History() if undeclared:
             return Step(table.name, "rebuild", reads, f"{undeclared[0]} changed, and no lookup says which rows that touches")
         case ByKey():
             return Step(table.name, "by_key", reads, news)
@@ -147,7 +154,7 @@ def _whole(table: Table, progress: Progress, versions: Versions, full: bool) -> 
         return "asked for"
     if table.name not in versions:
         return "first build"
-    for name in table.reads:
+    for name in table.inputs:
         seen, at = progress.get((table.name, name)), versions[name]
         if seen is None:
             return f"{name} was never consumed"

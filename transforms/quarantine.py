@@ -69,7 +69,9 @@ def settle(table: Table, inputs: Inputs, written: Written, scope: Scope) -> None
     if out is None and not lake.exists(place):
         return
     lake.create(place, _SCHEMA, comment=f"Rows that {table.name} keeps out, and why", comments=_COMMENTS)
-    judged = None if scope.values is None else {_json([row[column] for column in scope.columns]) for row in scope.values.to_pylist()}
+    judged = (
+        None if scope.values is None else {_json([row[column] for column in scope.columns]) for row in scope.values.to_pylist()}
+    )
     held = {row["key"]: row for row in lake.read(place).to_pylist()}
     before = {key: row for key, row in held.items() if judged is None or _place(key, scope) in judged}
     now = {row["key"]: row for row in _rows(table, inputs, out, scope)} if out is not None else {}
@@ -87,7 +89,15 @@ def record(lake: Lake, table: Table, written: Written, run: str) -> None:
     now = datetime.now(UTC)
     levels = {given.name: given.level for given in table.rules}
     rows = [
-        {"run": run, "table": table.name, "rule": rule, "level": levels[rule], "checked": written.checked, "broken": broken, "at": now}
+        {
+            "run": run,
+            "table": table.name,
+            "rule": rule,
+            "level": levels[rule],
+            "checked": written.checked,
+            "broken": broken,
+            "at": now,
+        }
         for rule, broken in written.broken.items()
     ]
     if rows:

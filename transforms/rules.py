@@ -58,7 +58,11 @@ def flag(frame: DataFrame, rules: Sequence[Rule], referred: Mapping[str, DataFra
             marked = known.select(F.col(known.columns[0]).alias(f"_known_{number}")).distinct()
             frame = frame.join(F.broadcast(marked), F.col(given.column) == F.col(f"_known_{number}"), "left")
     broken = [
-        (f"{given.column} is not null and _known_{number} is null" if given.table else f"not coalesce(({given.expression}), false)")
+        (
+            f"{given.column} is not null and _known_{number} is null"
+            if given.table
+            else f"not coalesce(({given.expression}), false)"
+        )
         for number, given in enumerate(rules)
     ]
     if exempt:

@@ -19,10 +19,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from lake.errors import UsageError
-from transforms.rules import Rule, as_rule
+from transforms.rules import Rule, as_rule, references, rule
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+__all__ = ["Table", "by_group", "by_key", "history", "lookup", "rebuild", "references", "rule", "source", "table", "tables"]
 
 # Columns of bronze that a silver table keeps, so that each row leads back to the change that made it.
 LINEAGE = {"_sequence": "bigint", "_source_ts": "timestamp"}
@@ -103,6 +105,12 @@ class Table:
     pii: tuple[str, ...] = ()
     comments: Mapping[str, str] = field(default_factory=dict)
     unknown: bool = False
+    also: tuple[str, ...] = ()  # inputs of the change log that it reads; no arguments of the function
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Everything whose change may change this table."""
+        return tuple(dict.fromkeys([*self.reads, *self.also]))
 
     @property
     def driving(self) -> str:
@@ -113,7 +121,7 @@ class Table:
     def depends(self) -> tuple[str, ...]:
         """Tables that must be built before this one: what it reads and what its rules refer to."""
         referred = [rule.table for rule in self.rules if rule.table]
-        return tuple(dict.fromkeys([*self.reads, *referred]))
+        return tuple(dict.fromkeys([*self.inputs, *referred]))
 
 
 def rebuild() -> Rebuild:

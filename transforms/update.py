@@ -74,7 +74,9 @@ class Update:
 
     def _call(self, given: Mapping[str, DataFrame]) -> DataFrame:
         """The function on its inputs, of which `given` are restricted already."""
-        frames = [given[name] if name in given else self.inputs.frame(name, self.table.sources.get(name)) for name in self.table.reads]
+        frames = [
+            given[name] if name in given else self.inputs.frame(name, self.table.sources.get(name)) for name in self.table.reads
+        ]
         return self.table.function(*frames)
 
     def _by_key(self, update: ByKey, reads: Mapping[str, tuple[int, int]]) -> tuple[Written, Scope]:
@@ -86,6 +88,8 @@ class Update:
         else:
             rows, keys = self._driving_rows(driving, changed, columns, sibling)
         scope = distinct(keys, rows.select(columns)).rename_columns(list(self.table.key))
+        if not scope.num_rows:
+            return Written(), Scope(self.table.key, scope)
         frame = self._call({driving: self.engine.frame(rows)})
         return self.writer.part(frame, self._current(scope)), Scope(self.table.key, scope)
 
@@ -143,6 +147,8 @@ class Update:
             else:
                 groups.append(self.engine.arrow(self._touched_rows(every, name, span).select(*_quoted(columns)).distinct()))
         values = distinct(*groups)
+        if not values.num_rows:
+            return Written(), Scope(update.columns, values)
         affected = self.engine.frame(values)
         frame = self._call({driving: every.join(affected, columns, "left_semi")})
         current = self._read_current().join(affected, columns, "left_semi")
@@ -150,8 +156,7 @@ class Update:
 
     def _history(self, update: History, reads: Mapping[str, tuple[int, int]]) -> tuple[Written, Scope]:
         log = self._log()
-        ((name, span),) = reads.items()
-        members = log.members(self.inputs.bronze(log.bronze).added(*span), update.of)
+        members = log.members(self.inputs.bronze(log.bronze).added(*reads[self.table.reads[0]]), update.of)
         versions = changelog.versions(log.restricted(members, update.of), update, self.table.key[0], log.origin)
         current = self._read_current()
         frame = self.table.function(versions)
@@ -195,7 +200,7 @@ class Update:
         fixed = {self.table.key[0]: "-1", "valid_from": changelog.BEGINNING, "valid_to": changelog.END, "is_current": "true"}
         cells = []
         for column, kind in frame.dtypes:
-            value = fixed.get(column) or ("'Unknown'" if kind == "string" else "null")
+            value = fixed.get(column) or ("'Unknown'" if kind == "string" else "-1" if column.endswith("_key") else "null")
             cells.append(f"cast({value} as {kind}) as `{column}`")
         return frame.unionByName(self.engine.spark.range(1).selectExpr(*cells))
 

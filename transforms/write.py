@@ -51,7 +51,9 @@ class Writer:
         """Make the table equal to `frame`, which is computed once. An equal result commits nothing."""
         name, schema = self.table.name, self._schema(frame)
         if not self.lake.exists(name):
-            self.lake.create(name, schema, partition_by=self.table.partition_by, comment=self.table.doc, comments=self.table.comments)
+            self.lake.create(
+                name, schema, partition_by=self.table.partition_by, comment=self.table.doc, comments=self.table.comments
+            )
         same = _columns(self.lake.schema(name)) == _columns(schema)
         rows = self.lake.count(name)
         if same and self.table.key and 0 < rows <= SMALL:
@@ -60,7 +62,9 @@ class Writer:
         if same and rows:
             return self._commit_difference(staged, written)
         crash_point("transforms.staged")
-        commented = [f.with_metadata({"comment": self.table.comments[f.name]}) if f.name in self.table.comments else f for f in schema]
+        commented = [
+            f.with_metadata({"comment": self.table.comments[f.name]}) if f.name in self.table.comments else f for f in schema
+        ]
         self.lake.commit_staged(name, staged, "append" if same else "overwrite", None if same else pa.schema(commented))
         written.changed = written.checked
         return written
@@ -108,7 +112,9 @@ class Writer:
         for given, count in zip(self.table.rules, counts, strict=True):
             written.broken[given.name] = count or 0
             if count and given.level == "fail":
-                raise PermanentFailure(f"{self.table.name}: {count:,} rows break rule {given.name!r} of {self.table.file}; nothing was written")
+                raise PermanentFailure(
+                    f"{self.table.name}: {count:,} rows break rule {given.name!r} of {self.table.file}; nothing was written"
+                )
 
     def _stage(self, frame: DataFrame) -> tuple[str, Written]:
         """Compute and write the result once, judge it from its files, and return the folder of what may be committed."""
@@ -120,7 +126,9 @@ class Writer:
         staged = engine.parquet([first], frame.schema).select(*_quoted(frame.columns))
         flagged = self.flag(staged)
         flags = [f"{FLAG}{number}" for number in range(len(table.rules))]
-        totals = engine.arrow(flagged.agg(F.count("*").alias("n"), *(F.sum(F.col(flag).cast("bigint")).alias(flag) for flag in flags)))
+        totals = engine.arrow(
+            flagged.agg(F.count("*").alias("n"), *(F.sum(F.col(flag).cast("bigint")).alias(flag) for flag in flags))
+        )
         counts = totals.to_pylist()[0]
         written = Written(checked=counts["n"])
         self._count(written, [counts[flag] for flag in flags])

@@ -5,13 +5,15 @@ from typing import Any
 
 from lake.delta import Lake
 from lake.errors import PermanentFailure
+from transforms.plan import Progress
+from transforms.table import Table
 from warehouse.describe import Pinned
 from warehouse.history import changed_bytes
 
 CHECKS = "meta.checks"
 
 
-def refuse_unfit(lake: Lake, pins: Sequence[Pinned], tables: Mapping[str, Any], progress: Mapping[tuple[str, str], Any]) -> None:
+def refuse_unfit(lake: Lake, pins: Sequence[Pinned], tables: Mapping[str, Table], progress: Progress) -> None:
     """PermanentFailure when these versions must not become a release; the last one stays.
 
     `tables` are all tables of the lake (transforms.catalog), `progress` what each has consumed of its inputs.
@@ -42,7 +44,7 @@ def failed_checks(facts: Iterable[Mapping[str, Any]], rules: set[tuple[str, str]
 
 
 def mixed(
-    pins: Sequence[Pinned], tables: Mapping[str, Any], consumed: Mapping[tuple[str, str], int]
+    pins: Sequence[Pinned], tables: Mapping[str, Table], consumed: Mapping[tuple[str, str], int]
 ) -> list[tuple[str, str, int, int]]:
     """(table, input, version that it consumed, version that the release would have) wherever the two differ.
 

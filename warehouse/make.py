@@ -95,8 +95,11 @@ def _write(job: Job, afresh: bool) -> tuple[dict[str, int], list[Step], int]:
                     connection.execute(f"DROP TABLE {Published(step.name).sql_name}")
             else:
                 pin = by_name[step.name]
-                if afresh and step.how in ("keep", "changes"):
+                if afresh and step.how == "keep":
                     load.copy_table(connection, "previous", pin.table)
+                if afresh and step.how == "changes":
+                    # Deleting rows would leave holes in a file that is made to have none.
+                    step = replace(step, how="whole", why="the file is made afresh, having outgrown its rows")
                 rows[step.name], step = _bring(connection, job, pin, step)
             done.append(step)
             crash_point("publish.table")

@@ -10,12 +10,13 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from lake.config import Settings
@@ -23,7 +24,7 @@ from lake.delta import Lake
 from lake.errors import PermanentFailure
 from lake.lock import hold
 from warehouse import load
-from warehouse.describe import Pinned, pin, published
+from warehouse.describe import Described, Pinned, pin, published
 from warehouse.files import Shelf
 from warehouse.gate import refuse_unfit
 from warehouse.make import Job, Last, Progress, make, read_last
@@ -59,8 +60,10 @@ def _silent(_what: str, _done: int, _total: int) -> None:
     """Nobody watches."""
 
 
-def publish(settings: Settings, run: str | None = None, on_progress: Progress = _silent) -> PublishReport:
-    """Make the next release if anything changed.
+def publish(
+    settings: Settings, run: str | None = None, on_progress: Progress = _silent, *, scored: Mapping[str, Described] | None = None
+) -> PublishReport:
+    """Make the next release if anything changed. `scored` describes the gold tables that models write (ml.tables).
 
     TransientFailure while another publish or a build holds its lock; PermanentFailure when the release would be unfit.
     """
@@ -74,7 +77,7 @@ def publish(settings: Settings, run: str | None = None, on_progress: Progress = 
             built = {table for table, _ in consumed}
             found = catalog.load(lake, built)
             mirrors = {captured.mirror for captured in found.captured.values()}
-            pins = pin(lake, published(lake, found.tables, mirrors, built))
+            pins = pin(lake, published(lake, {**(scored or {}), **found.tables}, mirrors, built))
             refuse_unfit(lake, pins, found.tables, consumed)
         return make_release(settings, lake, pins, run, on_progress)
 
@@ -124,7 +127,7 @@ def _translated(shelf: Shelf, last: int | None) -> Iterator[None]:
     stays = f"release {last} still serves" if last is not None else "there is no release yet"
     try:
         yield
-    except (OSError, duckdb.Error, DeltaError) as error:
+    except (OSError, duckdb.Error, DeltaError, pa.ArrowException) as error:
         if getattr(error, "errno", None) in _FULL or any(os.strerror(code) in str(error) for code in _FULL):
             free = shutil.disk_usage(shelf.folder).free >> 20
             way_out = "free some space, or lower warehouse.keep"

@@ -5,19 +5,21 @@
 `softcart`, table `sales_data`. A name without a schema is looked up in gold first.
 """
 
+import logging
 from datetime import datetime
 from typing import Any
 
 import duckdb
 
 from lake.config import Settings
-from lake.delta import Lake, split
+from lake.delta import Lake
 from warehouse import duck
-from warehouse.describe import Published, literal, quoted
+from warehouse.describe import Published, literal, quoted, without_clashes
 from warehouse.errors import translated
 from warehouse.files import Shelf
 from warehouse.release import choose
 
+log = logging.getLogger(__name__)
 LIVE_LAYERS = ("silver", "bronze", "quarantine", "meta")
 
 
@@ -49,28 +51,24 @@ def run_sql(connection: duckdb.DuckDBPyConnection, text: str) -> tuple[list[str]
         return [column[0] for column in cursor.description], cursor.fetchall()
 
 
-def live_names(lake: Lake) -> dict[str, Published]:
-    """For each table of the lake outside gold, the view that shows it: schema, then the parts of its name joined by `__`."""
-    names = {name: split(name) for layer in LIVE_LAYERS for name in lake.names(layer)}
-    return {name: Published(f"{parts[0]}.{'__'.join(parts[1:])}") for name, parts in names.items()}
-
-
 def _views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[str]:
     """Make the views in a database of this session; returns the schemas to add to the search path."""
-    there = {
-        f"{schema}.{table}"
-        for schema, table in connection.execute(
-            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'warehouse'"
-        ).fetchall()
-    }
-    views = {name: view for name, view in live_names(lake).items() if view.name not in there}
+    tables = connection.execute(
+        "SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE database_name = 'warehouse'"
+    ).fetchall()
+    there = {name.casefold() for (name,) in tables}
+    live = [Published(name) for layer in LIVE_LAYERS for name in lake.names(layer)]
+    views = [view for view in without_clashes(live) if f"{view.schema}.{view.table}".casefold() not in there]
     if not views:
         return []
     duck.load_delta(connection)
     connection.execute("ATTACH ':memory:' AS lake")
-    schemas = sorted({view.schema for view in views.values()})
+    schemas = sorted({view.schema for view in views})
     for schema in schemas:
         connection.execute(f"CREATE SCHEMA lake.{quoted(schema)}")
-    for name, view in views.items():
-        connection.execute(f"CREATE VIEW lake.{view.sql_name} AS FROM delta_scan({literal(lake.path(name))})")
+    for view in views:
+        try:
+            connection.execute(f"CREATE VIEW lake.{view.sql_name} AS FROM delta_scan({literal(lake.path(view.name))})")
+        except duckdb.Error as error:  # one table that cannot be read must not take the others away
+            log.warning("%s cannot be read: %s", view.name, " ".join(str(error).split()))
     return [f"lake.{schema}" for schema in schemas]

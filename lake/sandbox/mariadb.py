@@ -5,8 +5,10 @@ for the disk (`innodb-flush-log-at-trx-commit=2`, `sync-binlog=0`), so a power c
 """
 
 import os
+import re
 import shutil
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ DATABASE = "softcart"
 _OPTIONS = (
     "--bind-address=127.0.0.1",
     "--skip-name-resolve",
+    "--skip-ssl",  # never leaves the machine; 11.4 would make a new RSA key at each start, 4 s of it
     "--log-bin=binlog",
     "--binlog-format=ROW",
     "--binlog-row-image=FULL",
@@ -27,7 +30,7 @@ _OPTIONS = (
     "--gtid-strict-mode=ON",
     "--server-id=1",
     "--sync-binlog=0",
-    f"--expire-logs-days={90}",
+    "--expire-logs-days=90",
     "--max-binlog-size=256M",
     "--innodb-flush-log-at-trx-commit=2",
     "--innodb-buffer-pool-size=256M",
@@ -39,10 +42,10 @@ _OPTIONS = (
     "--character-set-server=utf8mb4",
     "--collation-server=utf8mb4_general_ci",
     "--default-time-zone=+00:00",
-    "--socket=mariadb.sock",  # relative to the data folder, which mariadbd enters: an absolute path may pass the limit of 107 bytes
+    # Relative to the data folder, which mariadbd enters: an absolute path may pass the limit of 107 bytes.
+    "--socket=mariadb.sock",
     "--pid-file=mariadbd.pid",
 )
-_PIPELINE = f"GRANT SELECT ON `{DATABASE}`.* TO cartlake@'127.0.0.1'"
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,9 @@ def binaries() -> tuple[Path, Path]:
         install = shutil.which("mariadb-install-db", path=search) or shutil.which("mysql_install_db", path=search)
         if server and install:
             return Path(server), Path(install)
-    raise PermanentFailure("sandbox: no mariadbd on PATH nor in the cache; get one with `make setup`, or set MYSQL_URL to a server of yours")
+    raise PermanentFailure(
+        "sandbox: no mariadbd on PATH nor in the cache; get one with `make setup`, or set MYSQL_URL to your server"
+    )
 
 
 def start(folder: Path, passwords: dict[str, str], port: int | None = None) -> MariaDb:
@@ -76,7 +81,7 @@ def start(folder: Path, passwords: dict[str, str], port: int | None = None) -> M
     _check_owner(datadir)
     if not datadir.exists():
         _install(install, server, datadir)
-    process.terminate(_marker(datadir))  # one that a killed run left behind
+    stop(folder)  # one that a killed run left behind
     for _ in range(3):
         chosen = process.free_port(port)
         found = _launch(server, folder, datadir, passwords, chosen)
@@ -133,11 +138,14 @@ def _install(install: Path, server: Path, datadir: Path) -> None:
     fresh = datadir.with_name("mysql.new")
     shutil.rmtree(fresh, ignore_errors=True)
     datadir.parent.mkdir(parents=True, exist_ok=True)
-    command = [str(install), "--no-defaults", *_basedir(server), *_user(), f"--datadir={fresh}"]
-    command += ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", "--skip-log-bin"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    with tempfile.TemporaryDirectory(prefix="cartlake-") as short:
+        link = Path(short) / "sandbox"  # the script takes no folder with a space in its name
+        link.symlink_to(fresh.parent)
+        command = [str(install), "--no-defaults", *_basedir(server), *_user(), f"--datadir={link / fresh.name}"]
+        command += ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", "--skip-log-bin"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
-        raise _failure(done.stdout + done.stderr, datadir)
+        raise failure(done.stdout + done.stderr, datadir)
     fresh.rename(datadir)
 
 
@@ -160,7 +168,7 @@ def _launch(server: Path, folder: Path, datadir: Path, passwords: dict[str, str]
                 said = process.tail(log, before)
                 if "Address already in use" in said:
                     return None
-                raise _failure(said, datadir)
+                raise failure(said, datadir)
             time.sleep(0.02)
     finally:
         accounts.unlink()
@@ -170,14 +178,14 @@ def _launch(server: Path, folder: Path, datadir: Path, passwords: dict[str, str]
 
 def _accounts(passwords: dict[str, str]) -> str:
     """Run by the server before it takes connections, at each start: lost or changed passwords heal. Never in the binlog."""
-    lines = ["SET SESSION sql_log_bin = 0", f"CREATE DATABASE IF NOT EXISTS `{DATABASE}`", "DELETE FROM mysql.global_priv WHERE User = ''"]
-    lines += ["DELETE FROM mysql.global_priv WHERE User = 'root' AND Host <> '127.0.0.1'", "FLUSH PRIVILEGES"]
+    lines = ["SET SESSION sql_log_bin = 0", f"CREATE DATABASE IF NOT EXISTS `{DATABASE}`"]
+    lines += ["DELETE FROM mysql.global_priv WHERE User = '' OR (User = 'root' AND Host <> '127.0.0.1')", "FLUSH PRIVILEGES"]
     for name, password in passwords.items():
         lines.append(f"CREATE USER IF NOT EXISTS {name}@'127.0.0.1'")
         lines.append(f"ALTER USER {name}@'127.0.0.1' IDENTIFIED BY '{password}'")
     lines.append("GRANT ALL PRIVILEGES ON *.* TO root@'127.0.0.1' WITH GRANT OPTION")
     lines.append("GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO cartlake@'127.0.0.1'")
-    lines.append(_PIPELINE)
+    lines.append(f"GRANT SELECT ON `{DATABASE}`.* TO cartlake@'127.0.0.1'")
     lines.append(f"GRANT ALL PRIVILEGES ON `{DATABASE}`.* TO shop@'127.0.0.1'")
     return "".join(f"{line};\n" for line in lines)
 
@@ -186,11 +194,11 @@ def _is_ours(datadir: Path, port: int, passwords: dict[str, str]) -> bool:
     """Whether what answers on the port takes our password and names our port and data folder."""
     import pymysql
 
+    address = f"mysql://root:{passwords['root']}@127.0.0.1:{port}/"
     try:
-        with connect(f"mysql://root:{passwords['root']}@127.0.0.1:{port}/", connect_timeout=2) as connection:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT @@port, @@datadir")
-                found, folder = cursor.fetchone()
+        with connect(address, connect_timeout=2) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT @@port, @@datadir")
+            found, folder = cursor.fetchone()
     except (pymysql.err.Error, OSError):  # nobody there yet, or somebody else
         return False
     return bool(found == port and Path(folder).resolve() == datadir.resolve())
@@ -201,10 +209,12 @@ def _check_owner(datadir: Path) -> None:
         raise PermanentFailure(f"sandbox: {datadir} belongs to another user; remove it, or choose another [sandbox] folder")
 
 
-def _failure(said: str, datadir: Path) -> Exception:
-    errors = [line.strip() for line in said.splitlines() if "ERROR" in line or "FATAL" in line] or said.strip().splitlines()[-1:]
-    if "No space left on device" in said or "Errcode: 28" in said or "error: 28" in said:
+def failure(said: str, datadir: Path) -> Exception:
+    """What the server said at its end, as one line with the way out."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["it said nothing"]
+    first = next((line for line in lines if "ERROR" in line or "FATAL" in line), lines[-1])
+    if re.search(r"No space left on device|err(or|code):? 28\b", said, re.IGNORECASE):
         return PermanentFailure(f"sandbox: no space left on the disk of {datadir}; free some, then start again")
     if "Unable to lock ./ibdata1" in said:
         return TransientFailure(f"sandbox: another MariaDB is using {datadir}; stop it, or choose another [sandbox] folder")
-    return PermanentFailure(f"sandbox: MariaDB does not start in {datadir}: {errors[0] if errors else 'it said nothing'}; remove the folder to begin afresh")
+    return PermanentFailure(f"sandbox: MariaDB does not start in {datadir}: {first}; remove the folder to begin afresh")

@@ -9,12 +9,19 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lake.errors import PermanentFailure, TransientFailure
 from lake.sandbox import process
 
 DATABASE = "catalog"
-_OPTIONS = ("--sync-on-commit", "--oplog-retention-seconds=31536000", "--oplog-max-entries=5000000", "--cache-size=256M", "--log-level=WARNING")
+_OPTIONS = (
+    "--sync-on-commit",
+    "--oplog-retention-seconds=31536000",
+    "--oplog-max-entries=5000000",
+    "--cache-size=256M",
+    "--log-level=WARNING",
+)
 
 
 @dataclass(frozen=True)
@@ -32,9 +39,11 @@ def start(folder: Path, port: int | None = None) -> Mongo:
     """Start the server of `folder` (made if missing), on `port` if that is free; wait until it answers as ours."""
     program = Path(sys.executable).with_name("secantusd-py")
     if not program.exists():
-        raise PermanentFailure(f"sandbox: no {program.name} beside {sys.executable}; run `make setup`, or set MONGO_URL to a server of yours")
+        raise PermanentFailure(
+            f"sandbox: no {program.name} beside {sys.executable}; run `make setup`, or set MONGO_URL to your server"
+        )
     storage = folder / "mongo"
-    process.terminate(_marker(storage))  # one that a killed run left behind
+    stop(folder)  # one that a killed run left behind
     storage.mkdir(parents=True, exist_ok=True)
     options = folder / "secantusd.toml"  # an empty one of our own: without it the program takes one from the home folder
     options.touch()
@@ -56,7 +65,14 @@ def running(folder: Path, port: int) -> Mongo | None:
 
 def stop(folder: Path) -> bool:
     """Stop the server of `folder` cleanly; False when it did not run."""
-    return process.terminate(_marker(folder / "mongo"))
+    return process.terminate(_marker(folder / "mongo"), nudge=_wake)
+
+
+def _wake(pid: int) -> None:
+    """Its stop waits 2 s for a thread that sits in accept(): a connection frees it."""
+    port = process.argument_of(pid, "port")
+    if port:
+        process.listens(int(port))
 
 
 def _marker(storage: Path) -> str:
@@ -92,7 +108,9 @@ def _answers_as(pid: int, port: int) -> bool:
     if not process.listens(port):
         return False
     try:
-        with pymongo.MongoClient(f"mongodb://127.0.0.1:{port}/?directConnection=true", serverSelectionTimeoutMS=300) as client:
+        with pymongo.MongoClient[dict[str, Any]](
+            f"mongodb://127.0.0.1:{port}/?directConnection=true", serverSelectionTimeoutMS=300
+        ) as client:
             return bool(client.admin.command("serverStatus").get("pid") == pid)
     except PyMongoError:  # nobody there yet, or somebody else
         return False
@@ -102,4 +120,5 @@ def _failure(said: str, folder: Path) -> Exception:
     if "No space left on device" in said:
         return PermanentFailure(f"sandbox: no space left on the disk of {folder}; free some, then start again")
     last = (said.strip().splitlines() or ["it said nothing"])[-1]
-    return PermanentFailure(f"sandbox: the MongoDB server does not start in {folder / 'mongo'}: {last}; remove the folder to begin afresh")
+    place = folder / "mongo"
+    return PermanentFailure(f"sandbox: the MongoDB server does not start in {place}: {last}; remove the folder to begin afresh")

@@ -9,7 +9,8 @@ import select
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,8 +31,11 @@ def spawn(command: Sequence[str], log: Path, cwd: Path, env: Mapping[str, str] |
         )
 
 
-def terminate(argument: str, patience: float = 30.0) -> bool:
-    """Stop the process that has `argument`: SIGTERM, and SIGKILL after `patience` seconds. False when there is none."""
+def terminate(argument: str, patience: float = 30.0, nudge: Callable[[int], None] | None = None) -> bool:
+    """Stop the process that has `argument`: SIGTERM, and SIGKILL after `patience` seconds. False when there is none.
+
+    `nudge(pid)` is called while we wait, for a server that hears of its end only when something happens.
+    """
     pid = find(argument)
     if pid is None:
         return False
@@ -39,7 +43,11 @@ def terminate(argument: str, patience: float = 30.0) -> bool:
         if descriptor is None:
             return False
         signal.pidfd_send_signal(descriptor, signal.SIGTERM)
-        if not _ended(descriptor, patience):
+        deadline = time.monotonic() + patience
+        while not _ended(descriptor, 0.02 if nudge else patience) and time.monotonic() < deadline:
+            if nudge:
+                nudge(pid)
+        if not _ended(descriptor, 0):
             signal.pidfd_send_signal(descriptor, signal.SIGKILL)
             _ended(descriptor, 10)
     _reap(pid)
@@ -74,13 +82,24 @@ def tail(log: Path, since: int = 0, size: int = 20_000) -> str:
         return file.read().decode(errors="replace")
 
 
+def argument_of(pid: int, name: str) -> str | None:
+    """The value of `--name=value` on a process's command line; None when it has no such argument or is gone."""
+    prefix = f"--{name}="
+    return next((text.removeprefix(prefix) for text in _arguments(pid) if text.startswith(prefix)), None)
+
+
 def _has(pid: int, argument: str) -> bool:
+    return argument in _arguments(pid)
+
+
+def _arguments(pid: int) -> list[str]:
+    """The command line of a process of ours; empty for one that is gone, a zombie, or another user's."""
     folder = Path(f"/proc/{pid}")
     try:
         mine = folder.stat().st_uid == os.getuid()
-        return mine and argument.encode() in (folder / "cmdline").read_bytes().split(b"\0")
+        return os.fsdecode((folder / "cmdline").read_bytes()).split("\0") if mine else []
     except (FileNotFoundError, ProcessLookupError, PermissionError):  # ended while we looked, or hidden from us
-        return False
+        return []
 
 
 @contextmanager

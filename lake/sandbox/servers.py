@@ -46,7 +46,7 @@ class Sandbox:
 
     def describe_mysql(self) -> str:
         """Where it is, without a password."""
-        return f"127.0.0.1:{self.mysql.port}, database {mariadb.DATABASE}, accounts cartlake (pipeline) and shop; passwords in state.json"
+        return f"127.0.0.1:{self.mysql.port}/{mariadb.DATABASE}, accounts cartlake (pipeline) and shop; passwords in state.json"
 
     def describe_mongo(self) -> str:
         return self.mongo_url
@@ -82,10 +82,11 @@ def status(settings: Settings) -> list[dict[str, Any]]:
     known, folder = state.read(settings.sandbox_state), settings.sandbox.folder
     mysql = mariadb.running(folder, known["mysql_port"], state.passwords(folder)) if known else None
     documents = mongo.running(folder, known["mongo_port"]) if known else None
-    return [
-        {"server": name, "runs": bool(found), "pid": found.pid if found else None, "port": found.port if found else None, "folder": str(place)}
-        for name, found, place in (("MariaDB", mysql, folder / "mysql"), ("SecantusDB", documents, folder / "mongo"))
-    ]
+    rows: list[dict[str, Any]] = []
+    for name, found, place in (("MariaDB", mysql, folder / "mysql"), ("SecantusDB", documents, folder / "mongo")):
+        pid, port = (found.pid, found.port) if found else (None, None)
+        rows.append({"server": name, "runs": found is not None, "pid": pid, "port": port, "folder": str(place)})
+    return rows
 
 
 @contextmanager
@@ -152,7 +153,7 @@ def _start(settings: Settings, keep: bool) -> Sandbox:
     except BaseException as error:
         _stop(folder, settings.sandbox_state)
         if isinstance(error, OSError):
-            raise PermanentFailure(f"sandbox: {folder}: {error.strerror or error}; free the disk or choose another [sandbox] folder") from error
+            raise PermanentFailure(f"sandbox: {folder}: {error.strerror or error}; or choose another [sandbox] folder") from error
         raise
     return sandbox
 

@@ -1,4 +1,4 @@
-"""What the sandbox remembers: `secrets.json` for good, `state.json` only while the servers run. Both are for the owner only (0600)."""
+"""What the sandbox remembers: `secrets.json` for good, `state.json` while the servers run; both for the owner only (0600)."""
 
 import json
 import os
@@ -37,4 +37,4 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
         json.dump(content, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(fresh, path)
+    fresh.replace(path)

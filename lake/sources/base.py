@@ -88,6 +88,9 @@ class Reader(Protocol):
     def position(self) -> Position:
         """The end of the source's log now. Raises PermanentFailure when changes cannot be read from it."""
 
+    def probe(self, position: Position) -> None:
+        """Raise what following the log from here would raise: better before a long snapshot than after it."""
+
     def snapshot(self, table: Table, after: Position | None) -> Iterator[Batch]:
         """All rows in chunks, from the start or after the `end` of an earlier chunk. The last batch has `last` set."""
 

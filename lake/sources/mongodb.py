@@ -44,7 +44,9 @@ class MongoDB:
         try:
             parsed = parse_uri(url)
         except Exception as error:  # InvalidURI quotes the URL, which holds the password
-            raise UsageError(f"source {source}: expected a URL such as mongodb://user:password@host:27017/database ({type(error).__name__})") from None
+            raise UsageError(
+                f"source {source}: expected a URL such as mongodb://user:password@host:27017/database ({type(error).__name__})"
+            ) from None
         host, port = parsed["nodelist"][0]
         self._where = f"source {source} ({host}:{port})"
         self._database: str | None = parsed["database"]
@@ -135,7 +137,9 @@ class MongoDB:
         """Time of the newest operation. PermanentFailure on a standalone server, which has none and no change streams."""
         reply = self._client[self._database or "admin"].command("ping")
         if "operationTime" not in reply:
-            raise PermanentFailure(f"{self._where}: a standalone server has no change streams; start mongod with --replSet and run rs.initiate()")
+            raise PermanentFailure(
+                f"{self._where}: a standalone server has no change streams; start mongod with --replSet and run rs.initiate()"
+            )
         stamp: Timestamp = reply["operationTime"]
         return stamp
 
@@ -256,7 +260,7 @@ def _time(position: Position) -> tuple[int, int]:
 def _token(stream: Any) -> str:
     """The stream's resume token as canonical extended JSON."""
     token = stream.resume_token
-    return text(token.raw if isinstance(token, RawBSONDocument) else encode(token))
+    return text(bytes(token.raw) if isinstance(token, RawBSONDocument) else encode(token))
 
 
 def _token_time(token: str) -> tuple[int, int] | None:

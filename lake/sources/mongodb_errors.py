@@ -23,23 +23,31 @@ def translated(where: str, user: str, doing: str = "") -> Iterator[None]:
 
 def failure(where: str, user: str, doing: str, error: Exception) -> CartlakeError:
     place = f"{where}{': ' + doing if doing else ''}"
-    if isinstance(error, CursorNotFound) or isinstance(error, OperationFailure) and error.has_error_label("ResumableChangeStreamError"):
+    if isinstance(error, CursorNotFound) or (
+        isinstance(error, OperationFailure) and error.has_error_label("ResumableChangeStreamError")
+    ):
         return TransientFailure(f"{place}: the server ended the cursor; run again to go on from here")
     if isinstance(error, OperationFailure):
         if error.code == _AUTHENTICATION:
             return PermanentFailure(f"{place}: wrong user or password for {user}; correct the source's URL (authSource, too)")
         if error.code == _UNAUTHORIZED:
             return PermanentFailure(
-                f"{place}: {user} lacks a right; db.grantRolesToUser('{user}', ['read']) on the database, or readAnyDatabase where the URL names none"
+                f"{place}: {user} lacks a right; run db.grantRolesToUser('{user}', ['read']) in the database, "
+                "or grant readAnyDatabase where the URL names none"
             )
         if error.code == _NOT_A_REPLICA_SET:
-            return PermanentFailure(f"{place}: the server has no change streams; start mongod with --replSet and run rs.initiate()")
+            return PermanentFailure(
+                f"{place}: the server has no change streams; start mongod with --replSet and run rs.initiate()"
+            )
         if error.code in _HISTORY and doing == "change stream":
             return PermanentFailure(
-                f"{place}: the server no longer has what came after the last capture ({error.code}); capture again with --resnapshot"
+                f"{place}: the server no longer has what came after the last capture ({error.code}); "
+                "capture again with --resnapshot"
             )
     if isinstance(error, ConnectionFailure):
-        return TransientFailure(f"{place}: cannot reach the server; check that it runs and that the URL is right ({_short(error)})")
+        return TransientFailure(
+            f"{place}: cannot reach the server; check that it runs and that the URL is right ({_short(error)})"
+        )
     return PermanentFailure(f"{place}: {_short(error)}")
 
 

@@ -13,7 +13,8 @@ _scan = json.JSONDecoder().raw_decode
 
 def text(document: bytes) -> str:
     """The document as bsonjs writes it. ValueError where the bytes are not BSON, or a string in them is not UTF-8."""
-    return str(bsonjs.dumps(document, mode=bsonjs.CANONICAL))
+    # A large document within an event comes as a memoryview of it.
+    return str(bsonjs.dumps(bytes(document), mode=bsonjs.CANONICAL))
 
 
 def id_text(document: bytes, known: str | None = None) -> str:

@@ -19,6 +19,7 @@ from lake.sources.mysql_binlog import Captured, Changes, place
 from lake.sources.mysql_connect import Server, connect, failure, parse, rows, translated
 from lake.sources.mysql_snapshot import Ranges
 from lake.sources.mysql_types import Column, Mapped, map_column, quote
+from lake.sources.mysql_values import CODECS
 
 logger = logging.getLogger(__name__)
 
@@ -57,14 +58,20 @@ class MySQL:
         where = f"= {self._connection.escape(self._server.database)}" if self._server.database else f"NOT IN {_SYSTEM}"
         self._columns, keys = defaultdict(list), self._keys(where)
         described = self._rows(
-            "SELECT table_schema, table_name, column_name, data_type, column_type, character_set_name, character_octet_length, numeric_precision,"
-            f" numeric_scale FROM information_schema.columns WHERE table_schema {where} ORDER BY table_schema, table_name, ordinal_position"
+            "SELECT table_schema, table_name, column_name, data_type, column_type, character_set_name, character_octet_length,"
+            f" numeric_precision, numeric_scale FROM information_schema.columns WHERE table_schema {where}"
+            " ORDER BY table_schema, table_name, ordinal_position"
         )
+        letters = {
+            charset: self._letters(charset) for charset in {row[5] for row in described} if charset and charset not in CODECS
+        }
         for database, table, name, kind, full, charset, octets, precision, scale in described:
-            column = Column(name, kind.lower(), full, charset, int(octets or 0), int(precision or 0), int(scale or 0))
+            numbers = int(octets or 0), int(precision or 0), int(scale or 0)
+            column = Column(name, kind.lower(), full, charset, *numbers, letters.get(charset, ""))
             self._columns[database, table].append(column)
         found = self._rows(
-            f"SELECT table_schema, table_name, table_rows, avg_row_length FROM information_schema.tables WHERE table_schema {where} AND table_type = 'BASE TABLE'"
+            "SELECT table_schema, table_name, table_rows, avg_row_length FROM information_schema.tables"
+            f" WHERE table_schema {where} AND table_type = 'BASE TABLE'"
         )
         for database, table, count, width in sorted(found):
             self._row_bytes[database, table] = int(width or 0)
@@ -136,7 +143,11 @@ class MySQL:
     def _table(self, table: TableId, key: tuple[str, ...], count: int) -> Table:
         columns, mapped = self._columns[table], self._mapped(table)
         unknown = [column for column, known in zip(columns, mapped, strict=True) if known is None]
-        taken = [column.name for column in columns if column.name in (OP, ORDER, SOURCE_TS, "_sequence", "_position", "_ingested_at", "_batch")]
+        taken = [
+            column.name
+            for column in columns
+            if column.name in (OP, ORDER, SOURCE_TS, "_sequence", "_position", "_ingested_at", "_batch")
+        ]
         error = ""
         if unknown:
             error = f"column {unknown[0].name} has the type {unknown[0].column_type}, which is not captured"
@@ -154,12 +165,22 @@ class MySQL:
         known = self._tables[table]
         return Captured(table, columns, mapped, known.key, known.schema, self._zone)
 
+    def _letters(self, charset: str) -> str:
+        """The characters of a one-byte charset, empty for any other."""
+        if charset == "binary" or self._rows(
+            "SELECT maxlen FROM information_schema.character_sets WHERE character_set_name = %s", charset
+        ) != [(1,)]:
+            return ""
+        (letters,) = self._rows("SELECT " + ", ".join(f"CONVERT(_{charset} X'{byte:02x}' USING utf8mb4)" for byte in range(256)))
+        return "".join(letters)
+
     def _keys(self, where: str) -> dict[TableId, tuple[str, ...]]:
         """The primary key of each table, or else the first unique index that cannot hold a NULL."""
         found: dict[tuple[str, str, str], list[tuple[Any, ...]]] = defaultdict(list)
         for database, table, index, *column in self._rows(
             "SELECT table_schema, table_name, index_name, column_name, nullable, sub_part FROM information_schema.statistics"
-            f" WHERE non_unique = 0 AND table_schema {where} ORDER BY table_schema, table_name, index_name <> 'PRIMARY', index_name, seq_in_index"
+            f" WHERE non_unique = 0 AND table_schema {where}"
+            " ORDER BY table_schema, table_name, index_name <> 'PRIMARY', index_name, seq_in_index"
         ):
             found[database, table, index].append(tuple(column))
         keys: dict[TableId, tuple[str, ...]] = {}
@@ -173,8 +194,14 @@ class MySQL:
         actual = {name.lower(): value for name, value in self._rows(f"SHOW GLOBAL VARIABLES WHERE variable_name IN ({names})")}
         for name, (wanted, mend) in _SETTINGS.items():
             if name in actual and actual[name].upper() not in wanted:
-                how = f"start the server with {mend}" if mend.startswith("--") else f"run {mend}; and keep it in the server's configuration"
-                raise PermanentFailure(f"{self._server.where}: {name} is {actual[name] or 'empty'}, so changes cannot be followed; {how}")
+                how = (
+                    f"start the server with {mend}"
+                    if mend.startswith("--")
+                    else f"run {mend}; and keep it in the server's configuration"
+                )
+                raise PermanentFailure(
+                    f"{self._server.where}: {name} is {actual[name] or 'empty'}, so changes cannot be followed; {how}"
+                )
 
     def _status(self) -> tuple[Any, ...]:
         import pymysql
@@ -192,8 +219,9 @@ class MySQL:
     def _check_logged(self, status: tuple[Any, ...]) -> None:
         only, ignored = ([name.strip() for name in str(part or "").split(",") if name.strip()] for part in status[2:4])
         for database in {table[0] for table in self._tables}:
-            if database in ignored or only and database not in only:
-                raise PermanentFailure(f"{self._server.where}: database {database} is left out of the binary log (binlog_do_db, binlog_ignore_db)")
+            if database in ignored or (only and database not in only):
+                mend = "change the server's binlog_do_db or binlog_ignore_db"
+                raise PermanentFailure(f"{self._server.where}: database {database} is left out of the binary log; {mend}")
 
     def _identity(self) -> str:
         # MariaDB has no lasting id of its own: @@server_uid changes with the network card. Its GTIDs guard the rest.
@@ -213,5 +241,3 @@ def _gone(position: Position, target: Position, oldest: int) -> str:
     if place(position)[0] < oldest:
         return f"{position['file']} is gone from the server, and with it changes that were not captured; {again}"
     return ""
-
-

@@ -18,7 +18,7 @@ from lake.sources.mysql_values import UnknownCharset
 
 _NAME = r"(?:`((?:[^`]|``)+)`|([\w$]+))"
 _EMPTIES = re.compile(
-    rf"\s*(?:TRUNCATE(?:\s+TABLE)?|DROP\s+TABLE(?:\s+IF\s+EXISTS)?|RENAME\s+TABLE(?:\s+IF\s+EXISTS)?|CREATE\s+OR\s+REPLACE\s+TABLE)\s+(.*)",
+    r"\s*(?:TRUNCATE(?:\s+TABLE)?|DROP\s+TABLE(?:\s+IF\s+EXISTS)?|RENAME\s+TABLE(?:\s+IF\s+EXISTS)?|CREATE\s+OR\s+REPLACE\s+TABLE)\s+(.*)",
     re.IGNORECASE | re.DOTALL,
 )
 _EMPTIES_PART = re.compile(
@@ -79,7 +79,11 @@ class Changes:
         for event in events:
             commits = event.kind == log.XID
             if event.kind == log.GTID_MARIADB:
-                sequence, domain, flags = int.from_bytes(event.body[:8], "little"), int.from_bytes(event.body[8:12], "little"), event.body[12]
+                sequence, domain, flags = (
+                    int.from_bytes(event.body[:8], "little"),
+                    int.from_bytes(event.body[8:12], "little"),
+                    event.body[12],
+                )
                 gtids[domain] = f"{domain}-{event.server_id}-{sequence}"
                 standalone = bool(flags & _STANDALONE)
                 if (log.file_number(event.file), event.start) >= goal:
@@ -126,7 +130,9 @@ class Changes:
         found = self._maps.get(int.from_bytes(event.body[:6], "little"))
         # Only the commit tells whether the table has this transaction already, and rows are only decoded if it has not.
         if found is not None and found[0].id in self._tables:
-            self._pending.append((found[0].id, found[1], _ROWS[event.kind], log.file_number(event.file) << 32 | event.start, event))
+            self._pending.append(
+                (found[0].id, found[1], _ROWS[event.kind], log.file_number(event.file) << 32 | event.start, event)
+            )
 
     def _commit(self, last: log.Event) -> None:
         end = log.file_number(last.file), last.end
@@ -166,7 +172,8 @@ class Changes:
             return True
         if _STATEMENT.match(statement):
             raise PermanentFailure(
-                f"{event.file}:{event.start}: a change was logged as a statement, not as rows; keep binlog_format=ROW, and capture again with --resnapshot"
+                f"{event.file}:{event.start}: a change was logged as a statement, not as rows; "
+                "keep binlog_format=ROW, and capture again with --resnapshot"
             )
         for table in _emptied(statement, _schema(event), self._tables):
             if (log.file_number(event.file), event.end) > self._since[table]:
@@ -189,7 +196,9 @@ class Changes:
                 rows = _arrow(captured, buffer)
             except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
                 self._tables.pop(table)
-                yield Failed(table, f"a value in the log does not fit its column as it is now ({error}); capture again with --resnapshot")
+                yield Failed(
+                    table, f"a value in the log does not fit its column as it is now ({error}); capture again with --resnapshot"
+                )
                 continue
             yield Batch(table, rows, end)
         self._buffers, self._held = {}, [0, 0]
@@ -197,7 +206,10 @@ class Changes:
 
 
 _ROWS = {log.WRITE_V1: "c", log.WRITE_V2: "c", log.UPDATE_V1: "u", log.UPDATE_V2: "u", log.DELETE_V1: "d", log.DELETE_V2: "d"}
-_COMPRESSED = "the log is compressed; set log_bin_compress=OFF (MySQL: binlog_transaction_compression=OFF), and capture again with --resnapshot"
+_COMPRESSED = (
+    "the log is compressed; set log_bin_compress=OFF (MySQL: binlog_transaction_compression=OFF), "
+    "and capture again with --resnapshot"
+)
 _REFUSED = {
     log.INCIDENT: "the server lost events of its log; capture again with --resnapshot",
     log.COMPRESSED_TRANSACTION: _COMPRESSED,

@@ -12,6 +12,7 @@ from pymysql.cursors import Cursor
 
 from lake.errors import CartlakeError, PermanentFailure, TransientFailure, UsageError
 
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 600  # a boundary query of a large table may take long; a dead server is noticed by TCP before
 
@@ -56,7 +57,12 @@ def parse(source: str, url: str) -> Server:
     except ValueError:
         raise UsageError(f"source {source}: the port in its URL is not a number") from None
     return Server(
-        source, parts.hostname, port, unquote(parts.username or "root"), unquote(parts.password or ""), unquote(parts.path.strip("/"))
+        source,
+        parts.hostname,
+        port,
+        unquote(parts.username or "root"),
+        unquote(parts.password or ""),
+        unquote(parts.path.strip("/")),
     )
 
 
@@ -73,6 +79,8 @@ def connect(server: Server) -> "pymysql.Connection[Cursor]":
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
             autocommit=True,
+            # The driver loads every certificate of the system for each connection (0.25 s), and checks none of them by default.
+            ssl_disabled=server.host in _LOOPBACK,
             init_command=SESSION,
         )
 
@@ -102,7 +110,7 @@ def translated(server: Server, doing: str = "") -> Iterator[None]:
 def failure(server: Server, error: Exception, doing: str = "") -> CartlakeError:
     """What an error of the server means, and what mends it."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-    text = str(error.args[1] if len(error.args) > 1 else error)
+    text = _safe(server, str(error.args[1] if len(error.args) > 1 else error))
     where = f"{server.where}{': ' + doing if doing else ''}"
     account = server.account or f"'{server.user}'@'%'"
     if code == _ACCESS:
@@ -110,29 +118,41 @@ def failure(server: Server, error: Exception, doing: str = "") -> CartlakeError:
     if code == _NO_DATABASE:
         return PermanentFailure(f"{where}: no database is named {server.database}; correct the source's URL")
     if code == _DATABASE_DENIED:
-        return PermanentFailure(f"{where}: {server.user} may not read it; GRANT SELECT ON {server.database or '*'}.* TO {account};")
+        return PermanentFailure(
+            f"{where}: {server.user} may not read it; GRANT SELECT ON {server.database or '*'}.* TO {account};"
+        )
     if code in (_TABLE_DENIED, _COLUMN_DENIED):
         table = re.search(r"table [`'\"]?([^`'\"\s]+(?:[`'\"]?\.[`'\"]?[^`'\"\s]+)?)", text)
         named = table[1].replace("`", "").replace("'", "") if table else "*.*"
         return PermanentFailure(f"{where}: {server.user} may not read {named}; GRANT SELECT ON {named} TO {account};")
     if code == _RIGHT_NEEDED:
         return PermanentFailure(
-            f"{where}: {server.user} may not read the binary log; GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO {account};"
+            f"{where}: {server.user} may not read the binary log; "
+            f"GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO {account};"
         )
     if code == _HOST_DENIED:
         return PermanentFailure(f"{where}: the server takes no connections from this machine; create the user for this host")
     if code == _LOG_ERROR:
-        return PermanentFailure(f"{where}: the binary log no longer has what came after the last capture ({text}); capture again with --resnapshot")
+        return PermanentFailure(
+            f"{where}: the binary log no longer has what came after the last capture ({text}); capture again with --resnapshot"
+        )
     if code in _TRANSIENT or isinstance(error, OSError):
         return TransientFailure(f"{where}: cannot reach the server ({text}); check that it runs and that the URL is right")
     return PermanentFailure(f"{where}: {text} ({code})")
 
 
 def _from_connectorx(server: Server, error: BaseException, doing: str) -> CartlakeError:
-    text = str(error).splitlines()[0][:300]
+    text = _safe(server, str(error).splitlines()[0])
     code = re.search(r"ERROR (\d+)", text)
     if code:
         return failure(server, pymysql.err.OperationalError(int(code[1]), text), doing)
     if re.search(r"timed out|Connection refused|IoError|broken pipe|connection reset", text, re.IGNORECASE):
         return TransientFailure(f"{server.where}: {doing}: lost the server ({text})")
     return PermanentFailure(f"{server.where}: {doing}: {text}")
+
+
+def _safe(server: Server, text: str) -> str:
+    """The text without the password, should a driver ever quote the URL; no longer than a line may be."""
+    for secret in {server.password, quote(server.password, safe="")} - {""}:
+        text = text.replace(secret, "***")
+    return text[:300]

@@ -48,7 +48,7 @@ def reader(kind: int, meta: int, column: Column, words: Sequence[bytes] | None =
     if kind == BIT:
         return _bit((meta >> 8) + (1 if meta & 0xFF else 0))
     if kind in (ENUM, SET):
-        known = column.values if words is None else tuple(map(text_decoder(column.charset or "utf8mb4"), words))
+        known = column.values if words is None else tuple(map(text_decoder(column.charset or "utf8mb4", column.letters), words))
         return _words(kind, meta, known if column.data_type else ())
     if kind in (VARCHAR, VAR_STRING, STRING):
         return _string(column, 1 if meta < 256 else 2)
@@ -172,4 +172,4 @@ def _string(column: Column, size: int) -> Read:
         return _prefixed(size, lambda value: value.ljust(width, b"\0"))  # the log leaves out zeros at the end
     if column.charset in (None, "binary"):
         return _prefixed(size, bytes)
-    return _prefixed(size, text_decoder(column.charset or "utf8mb4"))
+    return _prefixed(size, text_decoder(column.charset or "utf8mb4", column.letters))

@@ -7,14 +7,34 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lake.sources.mysql_decode import BIT, BLOB, DATETIME2, DOUBLE, ENUM, FLOAT, GEOMETRY_TYPE, JSON, NEWDECIMAL, SET, STRING
-from lake.sources.mysql_decode import TIME2, TIMESTAMP2, VAR_STRING, VARCHAR, Read, Unreadable, reader
+from lake.sources.mysql_decode import (
+    BIT,
+    BLOB,
+    DATETIME2,
+    DOUBLE,
+    ENUM,
+    FLOAT,
+    GEOMETRY_TYPE,
+    JSON,
+    NEWDECIMAL,
+    SET,
+    STRING,
+    TIME2,
+    TIMESTAMP2,
+    VAR_STRING,
+    VARCHAR,
+    Read,
+    Unreadable,
+    reader,
+)
 from lake.sources.mysql_types import Column
 
 _NAMES, _SET_WORDS, _ENUM_WORDS = 4, 5, 6  # kinds of optional metadata
-_KINDS = {"tinyint": 1, "smallint": 2, "int": 3, "float": 4, "double": 5, "bigint": 8, "mediumint": 9, "date": 10, "year": 13, "varchar": 15,
-          "varbinary": 15, "bit": 16, "timestamp": 17, "datetime": 18, "time": 19, "json": 245, "decimal": 246, "enum": 247, "set": 248,
-          "char": 254, "binary": 254}  # fmt: skip
+_KINDS = {
+    "tinyint": 1, "smallint": 2, "int": 3, "float": 4, "double": 5, "bigint": 8, "mediumint": 9, "date": 10, "year": 13,
+    "varchar": 15, "varbinary": 15, "bit": 16, "timestamp": 17, "datetime": 18, "time": 19, "json": 245, "decimal": 246,
+    "enum": 247, "set": 248, "char": 254, "binary": 254,
+}  # fmt: skip
 _ONE_BYTE = {FLOAT, DOUBLE, BLOB, GEOMETRY_TYPE, JSON, TIME2, DATETIME2, TIMESTAMP2, 140}
 _TWO_BYTES = {VARCHAR, VAR_STRING, BIT, NEWDECIMAL, 141}
 
@@ -47,7 +67,11 @@ def table_map(body: bytes) -> TableMap:
     types, end = [], at
     for kind in kinds:
         width = 1 if kind in _ONE_BYTE else 2 if kind in _TWO_BYTES or kind == STRING else 0
-        types.append(_string_type(body[end], body[end + 1]) if kind == STRING else (kind, int.from_bytes(body[end : end + width], "little")))
+        types.append(
+            _string_type(body[end], body[end + 1])
+            if kind == STRING
+            else (kind, int.from_bytes(body[end : end + width], "little"))
+        )
         end += width
     at += size + (count + 7) // 8
     names = enums = sets = None
@@ -159,11 +183,15 @@ def layout(found: TableMap, columns: Mapping[str, Column], key: Sequence[str]) -
     names = found.names
     if names is None:
         if len(columns) != len(found.types):
-            raise Unreadable("its columns changed since they were logged, and the log has no names; set binlog_row_metadata=FULL on the server")
+            raise Unreadable(
+                "its columns changed since they were logged, and the log has no names; set binlog_row_metadata=FULL on the server"
+            )
         names = tuple(columns)
         for column, (kind, _) in zip(columns.values(), found.types, strict=True):
             if kind != _KINDS.get(column.data_type, kind):
-                raise Unreadable(f"column {column.name} was of another type when it was logged; set binlog_row_metadata=FULL on the server")
+                raise Unreadable(
+                    f"column {column.name} was of another type when it was logged; set binlog_row_metadata=FULL on the server"
+                )
     missing = [name for name in key if name not in names]
     if missing:
         raise Unreadable(f"key column {missing[0]} is not in the log; the key changed since")

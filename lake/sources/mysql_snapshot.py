@@ -67,13 +67,17 @@ class Ranges:
             yield Batch(self._table.id, self._finish(empty, number), {"chunk": number}, last=True)
 
     def _selected(self) -> str:
-        return ", ".join(f"{mapped.select} AS {quote(column.name)}" for column, mapped in zip(self._columns, self._mapped, strict=True))
+        return ", ".join(
+            f"{mapped.select} AS {quote(column.name)}" for column, mapped in zip(self._columns, self._mapped, strict=True)
+        )
 
     def _range(self, low: list[str] | None, high: list[str] | None) -> pa.Table:
         conditions = [self._beyond(low, ">"), self._beyond(high, "<=")]
         where = " AND ".join(f"({condition})" for condition in conditions if condition)
         with translated(self._server, self._table.name):
-            return self._read(f"SELECT {self._selected()} FROM {self._source}" + (f" WHERE {where}" if where else ""), return_type="arrow")
+            return self._read(
+                f"SELECT {self._selected()} FROM {self._source}" + (f" WHERE {where}" if where else ""), return_type="arrow"
+            )
 
     def _read(self, query: str, **options: Any) -> Any:
         import connectorx
@@ -125,7 +129,7 @@ def _literal_query(column: Column) -> str:
     name = quote(column.name)
     if column.data_type in _BY_NUMBER:
         return f"CAST({name} + 0 AS CHAR)"
-    if column.data_type in BYTES or column.data_type in TEXT and column.charset == "binary":
+    if column.data_type in BYTES or (column.data_type in TEXT and column.charset == "binary"):
         return f"HEX({name})"
     if column.data_type in TEXT:
         return f"HEX(CONVERT({name} USING utf8mb4))"

@@ -51,12 +51,16 @@ def events(connection: "pymysql.Connection[Cursor]", file: str, position: int, g
     """
     with connection.cursor() as cursor:
         # Without this the server refuses to send a log that has checksums.
-        cursor.execute("SET @master_binlog_checksum = @@global.binlog_checksum, @source_binlog_checksum = @@global.binlog_checksum")
+        cursor.execute(
+            "SET @master_binlog_checksum = @@global.binlog_checksum, @source_binlog_checksum = @@global.binlog_checksum"
+        )
         cursor.execute("SELECT @@global.binlog_checksum")
         checksum = 0 if cursor.fetchall()[0][0] in ("NONE", b"NONE") else _CHECKSUM
         cursor.execute(f"SET @mariadb_slave_capability = {_READ_ALL_CAPABILITIES}")
         if gtid is not None:
-            cursor.execute("SET @slave_connect_state = %s, @slave_gtid_strict_mode = 1, @slave_gtid_ignore_duplicates = 0", (gtid,))
+            cursor.execute(
+                "SET @slave_connect_state = %s, @slave_gtid_strict_mode = 1, @slave_gtid_ignore_duplicates = 0", (gtid,)
+            )
     # A second replica with the same id would throw the first one out, so it is drawn from where nobody numbers by hand.
     replica = random.SystemRandom().randrange(2**31, 2**32)
     start = struct.pack("<BIHI", COM_BINLOG_DUMP, 4 if gtid is not None else position, _NON_BLOCKING, replica)
@@ -68,7 +72,7 @@ def events(connection: "pymysql.Connection[Cursor]", file: str, position: int, g
 
 def _read(connection: "pymysql.Connection[Cursor]", file: str, checksum: int) -> Iterator[Event]:
     while True:
-        packet = connection._read_packet()  # type: ignore[attr-defined]
+        packet = connection._read_packet()  # type: ignore[no-untyped-call]
         if packet.is_eof_packet():
             return
         data: bytes = packet._data

@@ -28,7 +28,17 @@ _INTEGERS: dict[str, tuple[pa.DataType, pa.DataType]] = {  # signed, unsigned (D
 TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
 BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 GEOMETRY = frozenset(
-    {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection", "geomcollection"}
+    {
+        "geometry",
+        "point",
+        "linestring",
+        "polygon",
+        "multipoint",
+        "multilinestring",
+        "multipolygon",
+        "geometrycollection",
+        "geomcollection",
+    }
 )
 ADDRESSES = frozenset({"uuid", "inet6", "inet4"})
 
@@ -44,6 +54,7 @@ class Column:
     octets: int = 0  # CHARACTER_OCTET_LENGTH
     precision: int = 0
     scale: int = 0
+    letters: str = ""  # of a one-byte charset that only the server knows: its 256 characters
 
     @property
     def unsigned(self) -> bool:
@@ -104,7 +115,7 @@ def map_column(column: Column) -> Mapped | None:
     if kind == "bit":
         wide = column.precision > 63
         return Mapped(pa.decimal128(20, 0) if wide else pa.int64(), f"{name} + 0", "unsigned" if wide else "cast")
-    if kind in TEXT and column.charset != "binary" or kind in ("enum", "set"):
+    if (kind in TEXT and column.charset != "binary") or kind in ("enum", "set"):
         return Mapped(pa.string(), name)
     if kind == "json":
         return Mapped(pa.string(), f"CAST({name} AS CHAR)")
@@ -118,7 +129,10 @@ def map_column(column: Column) -> Mapped | None:
 
 
 def convert(wire: pa.Array | pa.ChunkedArray, mapped: Mapped, zone: str) -> pa.Array | pa.ChunkedArray:
-    """Wire values in their final type. `zone` is what DATETIME values of this source mean. Raises ArrowInvalid on a value that does not fit."""
+    """Wire values in their final type. `zone` is what DATETIME values of this source mean.
+
+    Raises ArrowInvalid on a value that does not fit.
+    """
     if mapped.rule == "days":
         return pc.cast(pc.cast(wire, pa.int32()), pa.date32())
     if mapped.rule == "utc":

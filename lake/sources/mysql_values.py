@@ -6,34 +6,35 @@ import uuid
 from collections.abc import Callable
 from functools import lru_cache
 
-# Charsets whose Python codec gives what the server's conversion to utf8mb4 gives; any other is refused, not guessed.
-_CODECS = {
-    "utf8mb4": "utf-8", "utf8mb3": "utf-8", "utf8": "utf-8", "ascii": "ascii", "latin1": "latin1-mysql",
+# Charsets whose Python codec gives what the server's conversion to utf8mb4 gives (compared for every character). One-byte
+# charsets that are not here are asked of the server; any other is refused, not guessed.
+CODECS = {
+    "utf8mb4": "utf-8", "utf8mb3": "utf-8", "utf8": "utf-8", "ascii": "ascii",
     "ucs2": "utf-16-be", "utf16": "utf-16-be", "utf16le": "utf-16-le", "utf32": "utf-32-be",
-    "latin2": "iso8859_2", "latin5": "iso8859_9", "latin7": "iso8859_13", "greek": "iso8859_7", "hebrew": "iso8859_8",
-    "koi8r": "koi8_r", "koi8u": "koi8_u", "cp850": "cp850", "cp852": "cp852", "cp866": "cp866",
-    "cp1250": "cp1250", "cp1251": "cp1251", "cp1256": "cp1256", "cp1257": "cp1257", "tis620": "tis_620",
+    "latin2": "iso8859_2", "latin5": "iso8859_9", "latin7": "iso8859_13", "cp850": "cp850", "cp852": "cp852",
+    "cp1250": "cp1250", "cp1251": "cp1251", "cp1256": "cp1256", "cp1257": "cp1257",
     "sjis": "shift_jis", "cp932": "cp932", "ujis": "euc_jp", "euckr": "cp949",
-    "big5": "big5", "gbk": "gbk", "gb2312": "gb2312", "gb18030": "gb18030",
+    "gbk": "gbk", "gb2312": "gb2312", "gb18030": "gb18030",
 }  # fmt: skip
-# The server's latin1 is cp1252 with the five bytes that cp1252 leaves open taken from ISO 8859-1.
-_LATIN1 = "".join(bytes([b]).decode("cp1252", "ignore") or chr(b) for b in range(256))
 _FRACTION_BYTES = (0, 1, 1, 2, 2, 3, 3)
 
 
 class UnknownCharset(Exception):
-    """The name of a charset that is not decoded here."""
+    """Text in a charset that is not decoded here."""
 
 
-def text_decoder(charset: str) -> Callable[[bytes], str]:
-    codec = _CODECS.get(charset)
+def text_decoder(charset: str, letters: str = "") -> Callable[[bytes], str]:
+    """Bytes of a charset to text. `letters` are the 256 characters of a one-byte charset, as the server converts them."""
+    if letters:
+        table = {i: letter for i, letter in enumerate(letters) if ord(letter) != i}
+        return lambda value: value.decode("latin1").translate(table)
+    codec = CODECS.get(charset)
     if codec is None:
-        raise UnknownCharset(charset)
-    if codec == "latin1-mysql":
-        table = str.maketrans({i: c for i, c in enumerate(_LATIN1) if ord(c) != i})
-        return lambda value: value.decode() if value.isascii() else value.decode("latin1").translate(table)
+        raise UnknownCharset(f"text in the charset {charset} cannot be read from the binary log; convert the table to utf8mb4")
     if codec == "utf-8":
         return bytes.decode
+    if charset in ("sjis", "ujis"):
+        return lambda value: value.decode(codec).replace("＼", "\\")  # the one character where server and Python differ
     return lambda value: value.decode(codec)
 
 

@@ -30,7 +30,10 @@ def fold_bronze(settings: Settings, ending: str) -> list[dict[str, Any]]:
     assert len(sequences) == len(set(sequences)), "a row is there twice"
     latest = {tuple(row[k] for k in table.key): row for row in good}
     present = [r for r in latest.values() if r["_op"] != "d" and r["_sequence"] >> bronze.EPOCH_BITS >= state.last_complete]
-    return [{k: v for k, v in row.items() if k not in OWN} for row in sorted(present, key=lambda row: str([row[k] for k in table.key]))]
+    return [
+        {k: v for k, v in row.items() if k not in OWN}
+        for row in sorted(present, key=lambda row: str([row[k] for k in table.key]))
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +54,7 @@ def commits() -> Callable[[Settings], dict[str, int]]:
 
 @pytest.fixture(scope="session")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Settings, str], int]]:
-    """`killed(settings, "*:7")` captures in a process of its own that dies at the seventh crash point; the exit code, -9 if it did."""
+    """`killed(settings, "*:7")` captures in a process that dies at its seventh crash point; gives the exit code, -9 if it did."""
     script = Path(__file__).with_name("nursery.py")
     errors = (tmp_path_factory.mktemp("nursery") / "errors").open("w+")
     nursery = subprocess.Popen(
@@ -63,11 +66,18 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Setti
         cwd=Path(__file__).parents[2],
         env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
     )
-    assert nursery.stdin is not None and nursery.stdout is not None
+    assert nursery.stdin is not None
+    assert nursery.stdout is not None
 
     def run(settings: Settings, crash: str, ledger: str = "") -> int:
-        assert nursery.stdin is not None and nursery.stdout is not None
-        task = {"config": str(settings.home / "cartlake.toml"), "env": dict(settings.environment), "crash": crash, "ledger": ledger}
+        assert nursery.stdin is not None
+        assert nursery.stdout is not None
+        task = {
+            "config": str(settings.home / "cartlake.toml"),
+            "env": dict(settings.environment),
+            "crash": crash,
+            "ledger": ledger,
+        }
         nursery.stdin.write(json.dumps(task) + "\n")
         nursery.stdin.flush()
         answer = nursery.stdout.readline()

@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 
 import connectorx  # noqa: F401
+import pandas  # noqa: F401  (pyarrow imports it at its first array)
 
 import lake.sources.mongodb
 import lake.sources.mysql  # noqa: F401

@@ -54,6 +54,10 @@ class Engine:
 
     def frame(self, rows: pa.Table) -> DataFrame:
         """Rows of Arrow as a frame."""
+        if not rows.num_rows:
+            from pyspark.sql.pandas.types import from_arrow_schema
+
+            return self.spark.createDataFrame([], from_arrow_schema(rows.schema))
         return self.spark.createDataFrame(rows)
 
     def arrow(self, frame: DataFrame) -> pa.Table:
@@ -84,7 +88,9 @@ def kind(settings: Settings) -> str:
     if chosen == "auto":
         return "spark" if settings.engine.master or settings.engine.remote else "sail"
     if chosen == "sail" and (settings.engine.master or settings.engine.remote):
-        raise UsageError('engine.kind = "sail" runs in this process: unset engine.master and engine.remote, or set kind to "spark"')
+        raise UsageError(
+            'engine.kind = "sail" runs in this process: unset engine.master and engine.remote, or set kind to "spark"'
+        )
     return chosen
 
 

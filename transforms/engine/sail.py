@@ -33,6 +33,7 @@ class SailEngine(Engine):
         os.environ["SAIL_RUNTIME__MEMORY_POOL__TYPE"] = "fair"
         os.environ["SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE"] = str(settings.engine.memory)
         os.environ["SAIL_RUNTIME__TEMPORARY_FILES__PATHS"] = json.dumps([str(spill)])
+        os.environ.setdefault("RUST_LOG", "error")  # it reports every hint that it does not follow
         from pysail.spark import SparkConnectServer
         from pyspark.sql.connect.session import SparkSession
 

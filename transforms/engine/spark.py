@@ -78,9 +78,11 @@ class SparkEngine(Engine):
 def _command(settings: Settings, token: str, port: int) -> Iterator[str]:
     jars = sorted(settings.spark_jars.glob("*.jar")) if settings.spark_jars else []
     if not any("delta-spark" in jar.name for jar in jars):
-        raise UsageError(f"no Delta jars for Apache Spark in {settings.spark_jars}; fetch them with: python scripts/fetch_jars.py")
+        raise UsageError(
+            f"no Delta jars for Apache Spark in {settings.spark_jars}; fetch them with: python scripts/fetch_jars.py"
+        )
     if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
-        raise UsageError("Apache Spark needs Java 17 or newer on PATH; install it (make setup does), or set engine.kind = \"sail\"")
+        raise UsageError('Apache Spark needs Java 17 or newer on PATH; install it (make setup does), or set engine.kind = "sail"')
     path = ":".join(map(str, jars))
     cores = str(settings.engine.cores)
     master = settings.engine.master or f"local[{cores}]"

@@ -23,7 +23,9 @@ def dim_date(sales: DataFrame, shop: DataFrame) -> DataFrame:
     """Every day from the year of the first sale to the end of the year after the last one."""
     days = sales.crossJoin(shop).select(local_date("sold_at").alias("day"))
     ends = days.agg(F.year(F.min("day")).alias("first"), (F.year(F.max("day")) + 1).alias("last")).filter("first is not null")
-    every = ends.select(F.expr("explode(sequence(make_date(first, 1, 1), make_date(last, 12, 31), interval 1 day))").alias("date"))
+    every = ends.select(
+        F.expr("explode(sequence(make_date(first, 1, 1), make_date(last, 12, 31), interval 1 day))").alias("date")
+    )
     return calendar(every)
 
 

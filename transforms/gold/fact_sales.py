@@ -47,7 +47,11 @@ def fact_sales(sales: DataFrame, orders: DataFrame, customers: DataFrame, produc
         "customer_key", "customer_id", "country_key", F.col("valid_from").alias("from_c"), F.col("valid_to").alias("to_c")
     )
     products = products.filter("product_key <> -1").select(
-        "product_key", "product_id", F.col("cost").alias("unit_cost"), F.col("valid_from").alias("from_p"), F.col("valid_to").alias("to_p")
+        "product_key",
+        "product_id",
+        F.col("cost").alias("unit_cost"),
+        F.col("valid_from").alias("from_p"),
+        F.col("valid_to").alias("to_p"),
     )
     sold_by = F.expr("c.customer_id = s.customer_id and s.sold_at >= c.from_c and s.sold_at < c.to_c")
     sold_of = F.expr("p.product_id = s.product_id and s.sold_at >= p.from_p and s.sold_at < p.to_p")

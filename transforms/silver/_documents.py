@@ -13,6 +13,11 @@ def text(*path: str) -> Column:
     return F.get_json_object("document", _json_path(*path))
 
 
+def json(*path: str) -> Column:
+    """What is below keys as JSON without spaces between its parts: engines differ in whether they keep those."""
+    return F.regexp_replace(text(*path), r'("(?:[^"\\]|\\.)*")|\s+', "$1")
+
+
 def number(*path: str, kind: str = "decimal(12,2)") -> Column:
     """A number of any BSON type, or a text that reads as one; null for anything else."""
     found = [F.get_json_object("document", _json_path(*path, bson)) for bson in _NUMBERS]

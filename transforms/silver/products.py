@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from transforms.silver._documents import first, gigabytes, moment, number, text
+from transforms.silver._documents import first, gigabytes, json, moment, number, text
 from transforms.table import by_key, source, table
 
 
@@ -42,8 +42,8 @@ def products(rows: DataFrame) -> DataFrame:
         gigabytes(memory).alias("ram_gb"),
         gigabytes(storage).alias("storage_gb"),
         first(text("attributes", "color"), text("attributes", "colour")).alias("color"),
-        text("attributes").alias("attributes"),
-        text("tags").alias("tags"),
+        json("attributes").alias("attributes"),
+        json("tags").alias("tags"),
         moment("launched_at").alias("launched_at"),
         moment("discontinued_at").alias("discontinued_at"),
         moment("updated_at").alias("updated_at"),

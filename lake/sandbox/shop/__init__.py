@@ -3,6 +3,7 @@
 Made whole from three numbers (seed, scale, last day): the same numbers give the same shop, row for row.
 """
 
-from lake.sandbox.shop.create import create, ensure, exists
+from lake.sandbox.shop.making import create, ensure, exists
+from lake.sandbox.shop.trading import trade
 
-__all__ = ["create", "ensure", "exists"]
+__all__ = ["create", "ensure", "exists", "trade"]

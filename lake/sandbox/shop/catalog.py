@@ -68,7 +68,7 @@ def _prices(random: np.random.Generator, kind: np.ndarray, months: int) -> np.nd
     changes = random.random((months, len(kind))) < 0.08
     step = np.exp(random.normal(np.where(kind < 3, -0.025, 0.02), 0.06, (months, len(kind))))
     path = base * np.cumprod(np.where(changes, step, 1.0), axis=0)
-    return np.maximum(path.astype(np.int64) // 100 * 100 + 99, 199)
+    return np.asarray(np.maximum(path.astype(np.int64) // 100 * 100 + 99, 199))
 
 
 def _bundles(kind: np.ndarray) -> np.ndarray:

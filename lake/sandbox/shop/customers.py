@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _DAY = 86_400
+_PLAIN = str.maketrans("łŁø", "lLo", "'")  # what decomposing an accent does not make plain
 _BEFORE = 400  # days before the opening in which the first customers signed up
 # share of the customers, how often they buy, chance a month to stay away for ever
 _SORTS = np.array([[0.10, 6.0, 0.01], [0.35, 1.6, 0.03], [0.40, 0.6, 0.05], [0.15, 0.4, 0.6]])
@@ -46,7 +47,8 @@ def make(seed: int, timeline: Timeline, scale: int) -> Customers:
     random = stream(seed, "customers")
     count = max(400, scale // 10)
     days = len(timeline.days)
-    growth = np.concatenate([np.full(_BEFORE, 0.25 / 0.75 * days * 1.25 / _BEFORE), np.linspace(1.0, 1.5, days)])[: _BEFORE + days - 1]
+    before = np.full(_BEFORE, 0.25 / 0.75 * days * 1.25 / _BEFORE)
+    growth = np.concatenate([before, np.linspace(1.0, 1.5, days)[:-1]])
     day = np.sort(choose(random, growth, count)) - _BEFORE
     second = np.sort(day * _DAY + random.integers(0, _DAY, count))
     created = np.datetime64(timeline.opening, "s") + second
@@ -68,23 +70,28 @@ def frame(seed: int, created: np.ndarray, first_id: int, until: date) -> "pl.Dat
     count = len(created)
     first, last = choose(random, np.ones(len(names.FIRST)), count), choose(random, np.ones(len(names.LAST)), count)
     country = choose(random, np.array([share for share, _ in names.COUNTRIES.values()]), count)
-    cities = np.array([(country * 10 + place) for country, place in _places()])
-    city = country * 10 + (random.random(count) * np.bincount(cities // 10)[country]).astype(np.int64)
-    city_names = pl.Series([dict(zip(cities.tolist(), _city_names(), strict=True)).get(index, "") for index in range(len(names.COUNTRIES) * 10)])
+    places = [cities for _, cities in names.COUNTRIES.values()]
+    sizes = np.array([len(cities) for cities in places])
+    city = (np.cumsum(sizes) - sizes)[country] + (random.random(count) * sizes[country]).astype(np.int64)
     born = np.datetime64(until, "D") - random.integers(18 * 365, 85 * 365, count)
     edited = np.where(random.random(count) < 0.25, random.integers(1, 200 * _DAY, count), 0)
     updated = np.minimum(created + edited, np.maximum(np.datetime64(until, "s") + _DAY - 1, created))
-    ids = pl.Series(np.arange(first_id, first_id + count))
     domain = pl.Series(names.MAIL_DOMAINS).gather(random.integers(0, len(names.MAIL_DOMAINS), count))
     consent = (random.random(count) < 0.55).astype(np.int8)
     known = pl.Series(random.random(count) < 0.93)
-    made = pl.DataFrame({"customer_id": ids, "first": pl.Series(names.FIRST).gather(first), "last": pl.Series(names.LAST).gather(last)})
+    made = pl.DataFrame(
+        {
+            "customer_id": np.arange(first_id, first_id + count),
+            "first": pl.Series(names.FIRST).gather(first),
+            "last": pl.Series(names.LAST).gather(last),
+        }
+    )
     slug_first, slug_last = (pl.Series([slug(word) for word in words]) for words in (names.FIRST, names.LAST))
     return made.select(
         "customer_id",
         name=pl.concat_str("first", "last", separator=" "),
         email=pl.concat_str(slug_first.gather(first), pl.lit("."), slug_last.gather(last), "customer_id", pl.lit("@"), domain),
-        city=city_names.gather(city),
+        city=pl.Series([name for cities in places for name in cities]).gather(city),
         country=pl.Series(list(names.COUNTRIES)).gather(country),
         birth_date=pl.when(known).then(pl.Series(born)).otherwise(None),
         marketing_consent=pl.Series(consent),
@@ -95,13 +102,5 @@ def frame(seed: int, created: np.ndarray, first_id: int, until: date) -> "pl.Dat
 
 def slug(word: str) -> str:
     """The word in plain small letters, for an address."""
-    plain = word.translate(str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "ß": "ss", "'": ""}))
+    plain = word.translate(_PLAIN)
     return unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode().lower()
-
-
-def _places() -> list[tuple[int, int]]:
-    return [(country, place) for country, (_, cities) in enumerate(names.COUNTRIES.values()) for place in range(len(cities))]
-
-
-def _city_names() -> list[str]:
-    return [city for _, cities in names.COUNTRIES.values() for city in cities]

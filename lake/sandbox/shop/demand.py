@@ -1,6 +1,7 @@
 """What the shop would sell on a day: trend x week x year x promotion, by product type, before chance enters.
 
-The calendar alone gives it, so a model with calendar features can find it; chance is a mild daily factor (5 %) and the counting noise.
+The calendar alone gives it, so a model with calendar features can find it; chance is a mild daily factor (5 %) and
+the counting noise.
 """
 
 from dataclasses import dataclass
@@ -66,7 +67,8 @@ class Timeline:
     @classmethod
     def ending(cls, until: date) -> "Timeline":
         """Three years that end with `until`."""
-        before = until.replace(year=until.year - 3, day=28) if (until.month, until.day) == (2, 29) else until.replace(year=until.year - 3)
+        leap_day = (until.month, until.day) == (2, 29)
+        before = until.replace(year=until.year - 3, day=28 if leap_day else until.day)
         return cls(before + timedelta(days=1), until)
 
     @property
@@ -108,7 +110,7 @@ def weights(timeline: Timeline, days: np.ndarray) -> np.ndarray:
     shape[:, 0] *= 1 + 0.35 * (1 - np.exp(-np.maximum(since_launch, 0) / 45))
     shape[:, 4] *= np.where(timeline.month_of(days) >= timeline.end_month, 0.93, 1.0)
     for promotion in PROMOTIONS:
-        shape[np.ix_(_running(promotion, days), list(promotion.types))] *= promotion.uplift
+        shape[np.ix_(_running(promotion, days), np.array(promotion.types))] *= promotion.uplift
     return np.asarray(shape)
 
 
@@ -116,7 +118,7 @@ def percent_off(days: np.ndarray) -> np.ndarray:
     """The promotion's discount in percent, [day, type]; 0 on ordinary days."""
     off = np.zeros((len(days), len(TYPES)), dtype=np.int64)
     for promotion in PROMOTIONS:
-        cells = np.ix_(_running(promotion, days), list(promotion.types))
+        cells = np.ix_(_running(promotion, days), np.array(promotion.types))
         off[cells] = np.maximum(off[cells], promotion.percent)
     return off
 

@@ -1,6 +1,7 @@
-"""The catalog as MongoDB documents: nested and ragged like the course's, keys with spaces, numbers now int and now double.
+"""The catalog as MongoDB documents: nested and ragged like the course's, keys with spaces, numbers now int, now double.
 
-Made one by one: there are two thousand at any scale. About a tenth carry an int `_id` (taken over from an older shop), the rest an ObjectId.
+Made one by one: there are two thousand at any scale. About a tenth carry an int `_id` (taken over from an older shop),
+the rest an ObjectId.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -48,7 +49,7 @@ def document(random: np.random.Generator, product_id: int, timeline: Timeline, c
         "updated_at": updated,
     }
     if random.random() < 0.8:
-        made["tags"] = [str(tag) for tag in random.permutation(("new", "bestseller", "gift", "eco", "pro", "family"))[: random.integers(0, 4)]]
+        made["tags"] = _some(random, ("new", "bestseller", "gift", "eco", "pro", "family"), 0, 3)
     if end < timeline.months:
         made["discontinued_at"] = made["updated_at"] = _at(timeline, end)
     return made
@@ -68,6 +69,10 @@ def _pick(random: np.random.Generator, values: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def _some(random: np.random.Generator, values: tuple[str, ...], least: int, most: int) -> list[str]:
+    return [str(value) for value in random.permutation(values)[: random.integers(least, most + 1)]]
+
+
 def _name(random: np.random.Generator, kind: str, brand: str) -> str:
     if kind == "book":
         return f"The {_pick(random, names.ADJECTIVES)} {_pick(random, names.NOUNS)}"
@@ -80,37 +85,80 @@ def _maybe(random: np.random.Generator, target: Document, key: str, value: Any, 
 
 
 def _phone(random: np.random.Generator) -> Document:
-    made: Document = {"screen size": _pick(random, (5.5, 6, 6.1, 6.5, 6.7, 7)), "RAM": _pick(random, ("4GB", "6GB", "8GB", "12GB"))}
-    _maybe(random, made, "storage", {"size": _pick(random, ("64GB", "128GB", "256GB", "1TB")), "expandable": bool(random.random() < 0.4)}, 0.9)
-    _maybe(random, made, "battery", {"mAh": int(random.integers(30, 61)) * 100, "wireless charging": bool(random.random() < 0.5)}, 0.8)
-    _maybe(random, made, "colors", [str(colour) for colour in random.permutation(_COLOURS)[: random.integers(1, 4)]], 0.7)
+    made: Document = {
+        "screen size": _pick(random, (5.5, 6, 6.1, 6.5, 6.7, 7)),
+        "RAM": _pick(random, ("4GB", "6GB", "8GB", "12GB")),
+    }
+    _maybe(
+        random,
+        made,
+        "storage",
+        {"size": _pick(random, ("64GB", "128GB", "256GB", "1TB")), "expandable": bool(random.random() < 0.4)},
+        0.9,
+    )
+    _maybe(
+        random,
+        made,
+        "battery",
+        {"mAh": int(random.integers(30, 61)) * 100, "wireless charging": bool(random.random() < 0.5)},
+        0.8,
+    )
+    _maybe(random, made, "colors", _some(random, _COLOURS, 1, 3), 0.7)
     _maybe(random, made, "5G", True, 0.6)
     return made
 
 
 def _laptop(random: np.random.Generator) -> Document:
-    made: Document = {"screen size": _pick(random, (13.3, 14, 15, 15.6, 16, 17)), "RAM": _pick(random, ("8GB", "16GB", "32GB", "64 GB"))}
+    made: Document = {
+        "screen size": _pick(random, (13.3, 14, 15, 15.6, 16, 17)),
+        "RAM": _pick(random, ("8GB", "16GB", "32GB", "64 GB")),
+    }
     made["CPU"] = {"cores": int(_pick(random, (4, 6, 8, 12, 16))), "clock GHz": _pick(random, (2, 2.4, 3, 3.2, 3.6))}
-    _maybe(random, made, "storage", {"kind": _pick(random, ("SSD", "NVMe", "HDD")), "size": _pick(random, ("256GB", "512GB", "1TB", "2TB"))}, 0.95)
+    _maybe(
+        random,
+        made,
+        "storage",
+        {"kind": _pick(random, ("SSD", "NVMe", "HDD")), "size": _pick(random, ("256GB", "512GB", "1TB", "2TB"))},
+        0.95,
+    )
     _maybe(random, made, "weight kg", round(float(random.uniform(0.9, 3.1)), 2), 0.7)
     _maybe(random, made, "ports", {"USB-C": int(random.integers(1, 5)), "HDMI": _pick(random, (0, 1, None))}, 0.6)
     return made
 
 
 def _television(random: np.random.Generator) -> Document:
-    made: Document = {"screen size": _pick(random, (32, 40, 43, 50, 55, 64.5, 65, 75)), "resolution": _pick(random, ("1920x1080", "3840x2160"))}
+    made: Document = {
+        "screen size": _pick(random, (32, 40, 43, 50, 55, 64.5, 65, 75)),
+        "resolution": _pick(random, ("1920x1080", "3840x2160")),
+    }
     _maybe(random, made, "panel", _pick(random, ("LED", "QLED", "OLED")), 0.9)
     _maybe(random, made, "smart", {"system": _pick(random, ("Tiles", "Stream OS")), "apps": int(random.integers(10, 400))}, 0.7)
-    _maybe(random, made, "energy", {"class": _pick(random, ("C", "D", "E", "F", "G")), "kWh per 1000h": _pick(random, (44, 58.5, 71, 96.2))}, 0.5)
+    _maybe(
+        random,
+        made,
+        "energy",
+        {"class": _pick(random, ("C", "D", "E", "F", "G")), "kWh per 1000h": _pick(random, (44, 58.5, 71, 96.2))},
+        0.5,
+    )
     return made
 
 
 def _book(random: np.random.Generator) -> Document:
     authors = [f"{_pick(random, names.FIRST)} {_pick(random, names.LAST)}" for _ in range(int(random.integers(1, 4)))]
-    made: Document = {"pages": int(random.integers(60, 1200)), "language": _pick(random, _LANGUAGES), "format": _pick(random, ("hardback", "paperback", "e-book"))}
+    made: Document = {
+        "pages": int(random.integers(60, 1200)),
+        "language": _pick(random, _LANGUAGES),
+        "format": _pick(random, ("hardback", "paperback", "e-book")),
+    }
     made["author" if len(authors) == 1 else "authors"] = authors[0] if len(authors) == 1 else authors
     _maybe(random, made, "ISBN", f"978{int(random.integers(10**9, 10**10))}", 0.9)
-    _maybe(random, made, "series", {"name": f"{_pick(random, names.ADJECTIVES)} {_pick(random, names.NOUNS)}", "volume": int(random.integers(1, 9))}, 0.3)
+    _maybe(
+        random,
+        made,
+        "series",
+        {"name": f"{_pick(random, names.ADJECTIVES)} {_pick(random, names.NOUNS)}", "volume": int(random.integers(1, 9))},
+        0.3,
+    )
     return made
 
 
@@ -118,7 +166,13 @@ def _toy(random: np.random.Generator) -> Document:
     made: Document = {"age from": _pick(random, (0, 1.5, 3, 5, 8, 12))}
     _maybe(random, made, "pieces", int(random.integers(2, 2000)), 0.6)
     _maybe(random, made, "material", _pick(random, ("wood", "plastic", "textile", ["wood", "metal"])), 0.8)
-    _maybe(random, made, "batteries", {"type": _pick(random, ("AA", "AAA")), "count": int(random.integers(1, 5)), "included": False}, 0.3)
+    _maybe(
+        random,
+        made,
+        "batteries",
+        {"type": _pick(random, ("AA", "AAA")), "count": int(random.integers(1, 5)), "included": False},
+        0.3,
+    )
     return made
 
 
@@ -131,11 +185,14 @@ def _sports(random: np.random.Generator) -> Document:
 
 
 def _software(random: np.random.Generator) -> Document:
-    made: Document = {"version": f"{int(random.integers(1, 20))}.{int(random.integers(0, 10))}", "delivery": _pick(random, ("download", "box"))}
+    made: Document = {
+        "version": f"{int(random.integers(1, 20))}.{int(random.integers(0, 10))}",
+        "delivery": _pick(random, ("download", "box")),
+    }
     made["license"] = {"kind": _pick(random, ("perpetual", "subscription")), "seats": int(_pick(random, (1, 3, 5, 10)))}
     if made["license"]["kind"] == "subscription":
         made["license"]["months"] = int(_pick(random, (1, 12, 24)))
-    _maybe(random, made, "platforms", [str(name) for name in random.permutation(("Windows", "macOS", "Linux"))[: random.integers(1, 4)]], 0.9)
+    _maybe(random, made, "platforms", _some(random, ("Windows", "macOS", "Linux"), 1, 3), 0.9)
     return made
 
 

@@ -26,7 +26,9 @@ _LINES = np.array([0.42, 0.28, 0.16, 0.09, 0.05])
 _QUANTITY = np.array([0.80, 0.13, 0.04, 0.02, 0.01])
 _TOGETHER = 0.45  # chance that a further line is of the first one's bundle
 _RETURNED = np.array([0.06, 0.065, 0.05, 0.028, 0.038, 0.06, 0.012])
-_HOURS = np.array([1.2, 0.6, 0.3, 0.2, 0.2, 0.3, 0.8, 1.8, 2.8, 3.6, 4.2, 4.6, 5.0, 4.4, 4.1, 4.2, 4.6, 5.2, 6.0, 7.2, 8.0, 7.0, 4.6, 2.4])
+_HOURS = np.array(
+    [1.2, 0.6, 0.3, 0.2, 0.2, 0.3, 0.8, 1.8, 2.8, 3.6, 4.2, 4.6, 5.0, 4.4, 4.1, 4.2, 4.6, 5.2, 6.0, 7.2, 8.0, 7.0, 4.6, 2.4]
+)
 _DAY = 86_400
 
 
@@ -63,7 +65,9 @@ def history(seed: int, timeline: Timeline, scale: int, catalog: Catalog, custome
     for month in range(timeline.months):
         inside = months == month
         made = trade(stream(seed, "sales", month), timeline, days[inside], counts[inside], catalog, customers, numbers)
-        numbers = Numbers(numbers.order + made.orders.height, numbers.line + made.lines.height, numbers.back + made.returns.height)
+        numbers = Numbers(
+            numbers.order + made.orders.height, numbers.line + made.lines.height, numbers.back + made.returns.height
+        )
         yield made
 
 
@@ -94,7 +98,9 @@ def trade(
     age = (np.datetime64(timeline.until) - placed.astype("datetime64[D]")).astype(np.int64)
     status = np.where(age <= 1, 0, np.where(age <= 4, 1, 2))
     end = np.maximum(np.datetime64(timeline.until, "s") + _DAY - 1, placed)
-    updated = np.minimum(placed + np.array([0, 1, 4])[status] * _DAY + np.where(status > 0, random.integers(0, _DAY // 2, orders), 0), end)
+    updated = np.minimum(
+        placed + np.array([0, 1, 4])[status] * _DAY + np.where(status > 0, random.integers(0, _DAY // 2, orders), 0), end
+    )
     made_orders = pl.DataFrame(
         {
             "order_id": np.arange(numbers.order, numbers.order + orders),
@@ -117,7 +123,9 @@ def trade(
             "order_id": numbers.order + order_of_line,
         }
     )
-    back = returns(random, numbers, catalog.kind[product], made_lines["rowid"].to_numpy(), cents, quantity, placed[order_of_line], end[:1])
+    back = returns(
+        random, numbers, catalog.kind[product], made_lines["rowid"].to_numpy(), cents, quantity, placed[order_of_line], end[:1]
+    )
     return Month(made_orders, made_lines, back)
 
 
@@ -168,7 +176,8 @@ def _customers(random: np.random.Generator, customers: Customers, month: int, pl
     cumulative = np.cumsum(customers.active_in(month))
     exist = np.searchsorted(customers.created, placed.astype("datetime64[D]").astype("datetime64[s]"))
     limit = cumulative[exist - 1]
-    return np.minimum(np.searchsorted(cumulative, random.random(len(placed)) * limit, side="right"), exist - 1)
+    drawn = np.searchsorted(cumulative, random.random(len(placed)) * limit, side="right")
+    return np.asarray(np.minimum(drawn, exist - 1))
 
 
 def _products(
@@ -180,7 +189,7 @@ def _products(
     order: np.ndarray,
     first_line: np.ndarray,
 ) -> np.ndarray:
-    """A product for each line: a type by the day's demand, then one of that type by popularity, or one of the first line's bundle."""
+    """A product for each line: a type by the day's demand, then one of it by popularity, or one of the first line's bundle."""
     share = np.cumsum(weights / weights.sum(axis=1, keepdims=True), axis=1)
     kind = np.minimum((random.random(len(day))[:, None] > share[day]).sum(axis=1), len(TYPES) - 1)
     sold = catalog.sold_in(month)
@@ -199,7 +208,7 @@ def _products(
 
 def _prices(catalog: Catalog, month: int, product: np.ndarray, off: np.ndarray) -> np.ndarray:
     listed = catalog.cents[month, product]
-    return np.where(catalog.promoted[product], listed * (100 - off) // 100, listed)
+    return np.asarray(np.where(catalog.promoted[product], listed * (100 - off) // 100, listed))
 
 
 def _channel(random: np.random.Generator, timeline: Timeline, placed: np.ndarray) -> np.ndarray:

@@ -13,4 +13,5 @@ def stream(seed: int, purpose: str, number: int = 0) -> np.random.Generator:
 def choose(random: np.random.Generator, weights: np.ndarray, count: int) -> np.ndarray:
     """`count` indices drawn with these weights."""
     cumulative = np.cumsum(weights, dtype=np.float64)
-    return np.minimum(np.searchsorted(cumulative, random.random(count) * cumulative[-1], side="right"), len(weights) - 1)
+    drawn = np.searchsorted(cumulative, random.random(count) * cumulative[-1], side="right")
+    return np.asarray(np.minimum(drawn, len(weights) - 1))

@@ -1,7 +1,7 @@
 """The web access log of the last days, in the combined format: the sessions that led to the sales, many that did not, and bots.
 
-One gzip file a day, `access-YYYY-MM-DD.log.gz`. A buyer's lines carry the customer as the user (`c123`), and the order's number in the last
-request. The whole is bounded: fewer days for a bigger shop, and a sample of its sessions when one day alone is too much.
+One gzip file a day, `access-YYYY-MM-DD.log.gz`. A buyer's lines carry the customer as the user (`c123`), and the order's number
+in the last request. The whole is bounded: fewer days for a bigger shop, and a part of its sessions when one day is too much.
 """
 
 import gzip
@@ -26,7 +26,9 @@ _CUT = 3  # files whose first line is cut short, as a crashed server leaves it
 _REFERERS = ("-", "https://search.example.com/", "https://news.example.org/offers", "https://social.example.net/feed")
 
 
-def write(seed: int, timeline: Timeline, catalog: Catalog, orders: "pl.DataFrame", lines: "pl.DataFrame", folder: Path) -> list[str]:
+def write(
+    seed: int, timeline: Timeline, catalog: Catalog, orders: "pl.DataFrame", lines: "pl.DataFrame", folder: Path
+) -> list[str]:
     """Write the log of the last days of these orders; the keys (`file:line`) of the lines that were cut short."""
     import polars as pl
 
@@ -37,7 +39,8 @@ def write(seed: int, timeline: Timeline, catalog: Catalog, orders: "pl.DataFrame
     days = int(np.clip(LINES // max(daily * _LINES_OF_A_SALE, 1), 1, DAYS))
     first = np.datetime64(timeline.until) - (days - 1)
     bought = online.filter(day >= first.astype(object)).tail(days * LINES // _LINES_OF_A_SALE)
-    hits = pl.concat([_sales(random, bought, lines), _visits(random, first, days, bought.height * _BROWSERS, catalog), _bots(random, first, days, catalog)])
+    visits = _visits(random, first, days, bought.height * _BROWSERS, catalog)
+    hits = pl.concat([_sales(random, bought, lines), visits, _bots(random, first, days, catalog)])
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("access-*.log.gz"):
         old.unlink()
@@ -46,17 +49,19 @@ def write(seed: int, timeline: Timeline, catalog: Catalog, orders: "pl.DataFrame
         day=pl.col("at").dt.date(),
         line=pl.format(
             '{} - {} [{}] "{} {} HTTP/1.1" {} {} "{}" "{}"',
-            "host", "user", pl.col("at").dt.strftime("%d/%b/%Y:%H:%M:%S +0000"), "method", "path", "status", "bytes", "referer", "agent",
+            "host",
+            "user",
+            pl.col("at").dt.strftime("%d/%b/%Y:%H:%M:%S +0000"),
+            *("method", "path", "status", "bytes", "referer", "agent"),
         ),
-    )  # fmt: skip
+    )
     for (when,), rows in text.filter(pl.col("day") >= first.astype(object)).group_by("day", maintain_order=True):
         content = rows["line"].to_list()
         name = f"access-{when}.log.gz"
         if len(cut) < _CUT:
             content[0] = content[0][: len(content[0]) // 2]
             cut.append(f"{name}:1")
-        with (folder / name).open("wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="", compresslevel=4) as file:
-            file.write(("\n".join(content) + "\n").encode())
+        (folder / name).write_bytes(gzip.compress(("\n".join(content) + "\n").encode(), compresslevel=4, mtime=0))
     return cut
 
 
@@ -75,11 +80,17 @@ def _sales(random: np.random.Generator, bought: "pl.DataFrame", lines: "pl.DataF
     items = lines.select("order_id", "product_id").join(session, on="order_id", maintain_order="left").with_columns(
         part=(pl.int_range(pl.len()).over("order_id") + 1) / (pl.len().over("order_id") + 2.0)
     )  # fmt: skip
-    views = _hits(items, "GET", pl.format("/product/{}", "product_id"), pl.col("length") * (1 - pl.col("part")), referer="/")
-    carts = _hits(items, "POST", pl.format("/cart?product={}", "product_id"), pl.col("length") * (1 - pl.col("part")) * 0.97 - 2, referer="/", status=302)
+    left, product, cart = (
+        pl.col("length") * (1 - pl.col("part")),
+        pl.format("/product/{}", "product_id"),
+        pl.format("/cart?product={}", "product_id"),
+    )
+    views = _hits(items, "GET", product, left, referer="/")
+    carts = _hits(items, "POST", cart, left * 0.97 - 2, referer="/", status=302)
     landing = _hits(session, "GET", pl.lit("/"), pl.col("length"))
     checkout = _hits(session, "GET", pl.lit("/checkout"), pl.col("length") * 0.05 + 1, referer="/cart")
-    order = _hits(session, "POST", pl.format("/checkout/complete?order={}", "order_id"), pl.lit(0), referer="/checkout", status=302)
+    complete = pl.format("/checkout/complete?order={}", "order_id")
+    order = _hits(session, "POST", complete, pl.lit(0), referer="/checkout", status=302)
     return _sized(random, pl.concat([landing, views, carts, checkout, order]))
 
 
@@ -133,7 +144,9 @@ def _bots(random: np.random.Generator, first: np.datetime64, days: int, catalog:
     return _sized(random, made)
 
 
-def _hits(frame: "pl.DataFrame", method: str, path: "pl.Expr", before: "pl.Expr", referer: str = "", status: int = 200) -> "pl.DataFrame":
+def _hits(
+    frame: "pl.DataFrame", method: str, path: "pl.Expr", before: "pl.Expr", referer: str = "", status: int = 200
+) -> "pl.DataFrame":
     """One request for each row, `before` seconds before the order."""
     import polars as pl
 

@@ -52,6 +52,9 @@ def ensure(settings: Settings, on_progress: Progress = silent) -> None:
 
 def create(settings: Settings, on_progress: Progress = silent) -> dict[str, Any]:
     """Make the shop of the settings (seed, scale, until) in the running sandbox; what `shop.json` says of it."""
+    import pymysql
+    from pymongo.errors import PyMongoError
+
     sandbox, world, folder = server(settings), World.of(settings), settings.sandbox.folder
     with hold(settings.data, "shop"), ExitStack() as stack:
         shop_file(settings).unlink(missing_ok=True)
@@ -62,8 +65,8 @@ def create(settings: Settings, on_progress: Progress = silent) -> dict[str, Any]
         try:
             loader = stack.enter_context(_Loader(sandbox, work))
             loaded = _load(world, loader, folder, on_progress)
-        except OSError as error:
-            raise PermanentFailure(f"shop: {folder}: {error.strerror or error}; free the disk, then create the shop again") from error
+        except (OSError, pymysql.err.Error, PyMongoError) as error:
+            raise PermanentFailure(f"shop: {folder}: {error}; mend that, then create the shop again") from error
         made = {"seed": world.seed, "scale": world.scale, "until": str(world.until), "opening": str(world.timeline.opening)}
         state.write(shop_file(settings), made | loaded | {"created_at": int(time.time())})
     return made | loaded
@@ -84,7 +87,8 @@ def _load(world: World, loader: "_Loader", folder: Path, on_progress: Progress) 
     for start in range(0, len(created), _CUSTOMERS_AT_ONCE):
         part = created[start : start + _CUSTOMERS_AT_ONCE]
         loader.put("customers", customers.frame(world.seed, part, start + 1, world.until))
-    numbers, tail, unreturned = sales.Numbers(), [], pl.DataFrame()
+    numbers, unreturned = sales.Numbers(), pl.DataFrame()
+    tail: list[sales.Month] = []
     for month in sales.history(world.seed, timeline, world.scale, world.catalog, world.customers):
         numbers = sales.Numbers(*(n + rows.height for n, rows in zip(vars(numbers).values(), vars(month).values(), strict=True)))
         if unreturned.height < 100:
@@ -108,7 +112,7 @@ def _load(world: World, loader: "_Loader", folder: Path, on_progress: Progress) 
 
 
 class _Loader:
-    """Loads frames into their tables beside their making: a thread and a connection a table, two frames of each waiting at most."""
+    """Loads frames while more are made: a thread and a connection a table, at most two frames of each waiting."""
 
     def __init__(self, sandbox: servers.Sandbox, work: Path) -> None:
         self._work, self._sandbox = work, sandbox
@@ -123,7 +127,7 @@ class _Loader:
             tables.clear(first)
         for connection in self._connections.values():
             with connection.cursor() as cursor:
-                cursor.execute(f"SET SESSION sql_log_bin = {int(not fresh)}, SESSION unique_checks = 0, SESSION foreign_key_checks = 0")
+                cursor.execute(f"SET SESSION sql_log_bin = {int(not fresh)}, unique_checks = 0, foreign_key_checks = 0")
 
     def __enter__(self) -> "_Loader":
         return self

@@ -1,0 +1,142 @@
+"""The main job on the real servers: a shop trades, every layer follows, and every row can be found again at its source."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pymongo
+import pytest
+
+from lake.capture import capture
+from lake.config import Settings
+from lake.delta import Lake
+from lake.sandbox import shop
+from transforms.build import build
+from warehouse import query
+from warehouse.publish import publish
+
+SOFTCART = {
+    # silver table -> source table, its key there, and silver's name of each source column
+    "silver.sales": ("sales_data", "rowid", {"rowid": "sale_id", "product_id": "product_id", "price": "price", "quantity": "quantity"}),
+    "silver.orders": ("orders", "order_id", {"order_id": "order_id", "channel": "channel", "discount": "discount", "status": "status"}),
+    "silver.customers": ("customers", "customer_id", {"customer_id": "customer_id", "name": "name", "city": "city", "country": "country"}),
+    "silver.returns": ("returns", "return_id", {"return_id": "return_id", "quantity": "quantity", "refund": "refund"}),
+}
+
+
+@pytest.fixture(scope="module")
+def settings(servers: Any) -> Iterator[Settings]:
+    """A small shop with a fixed seed and last day, captured, built and published once."""
+    changed = servers.settings.sandbox.model_copy(update={"scale": 10_000, "seed": 3, "until": date(2026, 10, 31)})
+    settings = servers.settings.model_copy(update={"sandbox": changed})
+    shop.create(settings)
+    run(settings)
+    return settings
+
+
+def run(settings: Settings) -> int | None:
+    """Capture, build, publish; the number of the release."""
+    report = capture(settings)
+    assert report.errors == {}
+    assert build(settings).errors == {}
+    return publish(settings).release
+
+
+def silver(settings: Settings, name: str, columns: dict[str, str]) -> dict[Any, tuple[Any, ...]]:
+    rows = Lake(settings.lake_root).read(name, columns=list(columns.values()))
+    return {row[0]: row for row in zip(*(rows[column].to_pylist() for column in columns.values()), strict=True)}
+
+
+def source(servers: Any, table: str, columns: dict[str, str]) -> dict[Any, tuple[Any, ...]]:
+    names = ", ".join(f"`{column}`" for column in columns)
+    return {row[0]: row for row in servers.execute(f"SELECT {names} FROM `{table}`", database="softcart")}
+
+
+def quarantined(settings: Settings, name: str) -> int:
+    lake, table = Lake(settings.lake_root), f"quarantine.{name.split('.')[1]}"
+    if not lake.exists(table):
+        return 0
+    return pl.from_arrow(lake.read(table, columns=["key"]))["key"].n_unique()  # type: ignore[union-attr,index,return-value]
+
+
+def assert_silver_is_the_source(settings: Settings, servers: Any) -> None:
+    for name, (table, _key, columns) in SOFTCART.items():
+        there, here = source(servers, table, columns), silver(settings, name, columns)
+        assert here.items() <= there.items(), f"{name} has rows that {table} has not"
+        assert len(here) + quarantined(settings, name) == len(there), f"{name} lacks rows of {table}"
+    with pymongo.MongoClient(servers.mongo_url) as client:
+        documents = {document["product_id"]: document["name"] for document in client.get_default_database().products.find()}
+    here = silver(settings, "silver.products", {"product_id": "product_id", "name": "name"})
+    assert {key: row[1] for key, row in here.items()}.items() <= documents.items()
+    assert len(here) + quarantined(settings, "silver.products") == len(documents)
+
+
+def assert_revenue_is_exact(settings: Settings, servers: Any) -> None:
+    """The sum over the fact equals MySQL's own, less the quarantined lines, to the cent."""
+    lake = Lake(settings.lake_root)
+    kept = set(lake.read("silver.sales", columns=["sale_id"])["sale_id"].to_pylist())
+    lines = servers.execute("SELECT rowid, price * quantity FROM sales_data", database="softcart")
+    expected = sum((amount for rowid, amount in lines if rowid in kept), Decimal(0))
+    with query.connect(settings) as connection:
+        assert connection.execute("select sum(amount) from gold.fact_sales").fetchone() == (expected,)
+        assert connection.execute("select sum(amount) from gold.agg_sales_daily").fetchone() == (expected,)
+
+
+def test_every_row_of_the_source_is_in_silver_or_in_quarantine(settings: Settings, servers: Any) -> None:
+    assert_silver_is_the_source(settings, servers)
+
+
+def test_revenue_is_exact_to_the_cent(settings: Settings, servers: Any) -> None:
+    assert_revenue_is_exact(settings, servers)
+
+
+def test_all_planted_dirt_and_nothing_else_is_in_quarantine(settings: Settings) -> None:
+    planted = json.loads((settings.sandbox.folder / "dirty.json").read_text())
+    tables = {"softcart.sales_data": "sales", "softcart.customers": "customers", "softcart.orders": "orders", "softcart.returns": "returns"}
+    tables["catalog.products"] = "products"
+    for at_source, name in tables.items():
+        expected = sum(kind["count"] for kind in planted.values() if kind["table"] == at_source and kind["quarantined"])
+        assert quarantined(settings, f"silver.{name}") == expected, name
+
+
+def test_revenue_by_country_and_month_adds_up(settings: Settings) -> None:
+    by = "select country, year(date), month(date), sum(net_amount) from gold.agg_sales_daily group by all"
+    with query.connect(settings) as connection:
+        rows = connection.execute(by).fetchall()
+        total = connection.execute("select sum(net_amount) from gold.fact_sales").fetchone()
+    assert len({row[0] for row in rows}) > 5
+    assert len({row[1:3] for row in rows}) >= 36
+    assert (sum(row[3] for row in rows),) == total
+
+
+def test_nothing_new_commits_nothing(settings: Settings) -> None:
+    lake = Lake(settings.lake_root)
+    names = [name for layer in ("bronze", "silver", "gold", "quarantine") for name in lake.names(layer)]
+    before = {name: lake.version(name) for name in names}
+    assert run(settings) is None
+    assert {name: lake.version(name) for name in names} == before
+
+
+def test_a_day_of_trade_with_a_kill_in_each_step_ends_as_one_without(settings: Settings, servers: Any) -> None:
+    shop.trade(settings, days=1)
+    for step, point in (("capture", "bronze.commit.after"), ("build", "transforms.committed"), ("publish", "publish.before_swap")):
+        assert killed(settings, step, point) == -signal.SIGKILL, f"{step} never came to {point}"
+    assert run(settings) is not None
+    assert_silver_is_the_source(settings, servers)
+    assert_revenue_is_exact(settings, servers)
+
+
+def killed(settings: Settings, step: str, point: str) -> int:
+    """Run one step in a process of its own that kills itself at a crash point; its exit status."""
+    env = {**os.environ, "CARTLAKE_CONFIG": str(settings.home / "cartlake.toml"), "CARTLAKE_CRASH": point}
+    cartlake = Path(sys.executable).parent / "cartlake"
+    done = subprocess.run([cartlake, "run", step], env=env, capture_output=True, check=False)
+    return done.returncode
