@@ -7,11 +7,14 @@ release holds the forecast made from its own gold tables.
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lake.config import Settings
 from lake.errors import PermanentFailure
 from lake.sandbox import Sandbox, running
+
+if TYPE_CHECKING:
+    from transforms.plan import Step as Planned
 
 Progress = Callable[[str, int, int], None]  # what, done, total (0: unknown)
 
@@ -71,7 +74,10 @@ def build(settings: Settings, progress: Progress = silent) -> Report:
     """Bring silver and gold up to bronze."""
     from transforms.build import build as run
 
-    return run(settings, on_progress=progress)
+    def show(step: "Planned", done: int, total: int) -> None:
+        progress("tables", done, total)
+
+    return run(settings, on_step=show)
 
 
 def train(settings: Settings, progress: Progress = silent) -> Report:
@@ -87,9 +93,10 @@ def train(settings: Settings, progress: Progress = silent) -> Report:
 
 def publish(settings: Settings, progress: Progress = silent) -> Report:
     """Make gold the new release of the warehouse."""
+    from ml.tables import tables
     from warehouse.publish import publish as run
 
-    return run(settings, on_progress=progress)
+    return run(settings, on_progress=progress, scored=tables())
 
 
 STEPS: dict[str, Step] = {"capture": capture, "build": build, "train": train, "publish": publish}

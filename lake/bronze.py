@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -199,7 +200,8 @@ def _tail(lake: Lake, name: str, version: int) -> tuple[int, dict[str, Any]] | N
     actions = pa.table(table.get_add_actions(flatten=True))
     if not actions.num_rows:
         return None
-    files = dict(zip(actions.column("path").to_pylist(), table.file_uris(), strict=True))
+    # A space in the lake's own folder comes back as %20.
+    files = dict(zip(actions.column("path").to_pylist(), map(unquote, table.file_uris()), strict=True))
     tops = actions.column("max._sequence").to_pylist() if "max._sequence" in actions.column_names else [None]
     if None in tops:  # a file that another tool wrote, without statistics
         found = lake.read(name, version, ["_sequence", "_position"])

@@ -38,7 +38,7 @@ class Lake:
         self.root = root
 
     def path(self, name: str) -> str:
-        """Folder of a table: what is not a plain letter is written ~XX, so that any database's names fit."""
+        """Folder of a table: what is not a plain letter is written @XX, so that any database's names fit."""
         return "/".join([self.root, *(_folder(part) for part in split(name))])
 
     def exists(self, name: str) -> bool:
@@ -59,7 +59,7 @@ class Lake:
         """All tables below a layer such as `bronze`, sorted."""
         root = Path(self.root)
         logs = sorted((root / layer).glob("**/_delta_log"))
-        return sorted(join(*(unquote(part.replace("~", "%")) for part in log.parent.relative_to(root).parts)) for log in logs)
+        return sorted(join(*(unquote(part.replace("@", "%")) for part in log.parent.relative_to(root).parts)) for log in logs)
 
     def create(
         self,
@@ -209,8 +209,8 @@ class Lake:
 
 
 def _folder(part: str) -> str:
-    # Percent signs would be the usual way, but delta-rs decodes them in the paths it is given.
-    return quote(part, safe="").replace("~", "%7E").replace("%", "~")
+    # Percent signs would be the usual way, but delta-rs decodes them in the paths it is given; Sail cannot read below a tilde.
+    return quote(part, safe="").replace("~", "%7E").replace("%", "@")
 
 
 def split(name: str) -> list[str]:

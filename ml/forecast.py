@@ -15,7 +15,7 @@ from lake.crash import crash_point
 from lake.errors import UsageError
 from ml import child, panel
 from ml.child import Progress
-from ml.panel import SOURCE, Panel
+from ml.panel import SOURCE, Panel, TooLittleHistory
 from ml.registry import MODEL
 
 if TYPE_CHECKING:
@@ -53,6 +53,16 @@ class TrainReport:
     reason: str
     seconds: float
     trained: bool = True
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """None ever: a training succeeds as a whole or raises."""
+        return {}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row, for people to read."""
+        scores = {"MASE": self.metrics.get("mase"), "MASE of the naive": self.naive.get("mase")}
+        return [{"model": self.model, "version": self.version, **scores, "champion": self.promoted, "why": self.reason}]
 
 
 def train(
@@ -119,7 +129,7 @@ def predict(
 
 def _read(lake: "Lake", settings: Settings, now: datetime | None) -> tuple[int, Panel]:
     if not lake.exists(SOURCE):
-        raise UsageError(f"{SOURCE} is not built yet, so there is nothing to forecast from: capture sales and build first")
+        raise TooLittleHistory(f"{SOURCE} is not built yet, so there is nothing to forecast from: capture sales and build first")
     version = lake.version(SOURCE)
     return version, panel.read(lake, settings, version, now)
 

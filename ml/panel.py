@@ -25,6 +25,10 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
+class TooLittleHistory(PermanentFailure):
+    """There are no sales yet, or too few days of them."""
+
+
 @dataclass(frozen=True)
 class Panel:
     """Revenue in money per measure, category and day; a day without a sale is 0.
@@ -69,18 +73,21 @@ def read(lake: "Lake", settings: Settings, version: int, now: datetime | None = 
     PermanentFailure when there are fewer than LEAST_DAYS days, or too few for the horizon.
     """
     rows = lake.read(SOURCE, version, columns=["date", "category", *MEASURES.values()])
-    today = (now or datetime.now(ZoneInfo(settings.shop.time_zone))).date()
+    zone = ZoneInfo(settings.shop.time_zone)
+    today = (now.astimezone(zone) if now else datetime.now(zone)).date()
     return build(rows, today, max(LEAST_DAYS, settings.ml.horizon + LEAST_DAYS // 2))
 
 
 def build(rows: "pa.Table", today: date, least: int = LEAST_DAYS) -> Panel:
-    """The panel from rows with date, category, amount and net_amount. The day `today` is still trading, so it is left out."""
+    """The panel from rows with date, category, amount and net_amount, up to the last complete day."""
     import polars as pl
 
-    frame = pl.DataFrame(pl.from_arrow(rows)).filter(pl.col("date").is_not_null() & (pl.col("date") != today))
+    frame = pl.DataFrame(pl.from_arrow(rows)).drop_nulls("date")
+    totals = frame.group_by("date").agg(pl.col(MEASURES["net"]).sum().cast(pl.Float64))
+    frame = frame.filter(pl.col("date") <= last_complete_day(dict(totals.iter_rows()), today))
     days = 0 if frame.is_empty() else (frame["date"].max() - frame["date"].min()).days + 1  # type: ignore[operator,union-attr]
     if days < least:
-        raise PermanentFailure(
+        raise TooLittleHistory(
             f"{SOURCE} has {days} days of sales, a forecast needs {least}: capture more history and build again"
         )
     first: date = frame["date"].min()  # type: ignore[assignment]
@@ -102,6 +109,21 @@ def build(rows: "pa.Table", today: date, least: int = LEAST_DAYS) -> Panel:
         values[measure][where] = sums[column].to_numpy()
     starts = np.array(sums.group_by("category", maintain_order=True).agg(pl.col("day").min())["day"], dtype=np.int64)
     return Panel(first, categories, values, starts)
+
+
+def last_complete_day(totals: dict[date, float], today: date) -> date:
+    """Yesterday, since today is still trading and later sales are orders in advance.
+
+    Unless the shop's calendar runs ahead of the clock, as the simulated one does after `shop trade --days 7`: then its last
+    day in a row that sold at least half of what is usual.
+    """
+    yesterday, ahead = today - timedelta(days=1), today
+    recent = [totals.get(today - timedelta(days=n), 0.0) for n in range(1, 29)]
+    usual = float(np.median(recent))
+    while usual > 0 and totals.get(ahead, 0.0) >= usual / 2:
+        ahead += timedelta(days=1)
+    last = ahead - timedelta(days=1)
+    return last if last > today else yesterday
 
 
 def to_arrow(panel: Panel) -> "pa.Table":

@@ -159,6 +159,6 @@ class _Job:
         self.report.quarantined = quarantine.counts(self.lake)
         self.report.engine = self.engine.name if self.engine else ""
         self.report.seconds = time.monotonic() - began
-        if self.report.failures:
+        if self.report.errors:
             raise BuildFailed(self.report)
         return self.report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from lake.errors import PermanentFailure
 
@@ -42,13 +43,23 @@ class BuildReport:
         return sum(step.changed for step in self.steps)
 
     @property
-    def failures(self) -> dict[str, str]:
+    def errors(self) -> dict[str, str]:
         """Tables that failed, with the reason."""
         return {step.table: step.error for step in self.steps if step.error}
 
-    def rows(self, layer: str) -> int:
-        """Rows of all tables in a layer such as `gold`."""
-        return sum(step.rows for step in self.steps if step.table.startswith(f"{layer}."))
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each table, for people to read."""
+        return [
+            {
+                "table": step.table,
+                "how": step.how,
+                "rows": step.rows,
+                "changed": step.changed,
+                "seconds": round(step.seconds, 2),
+                "why": step.error or step.why,
+            }
+            for step in self.steps
+        ]
 
 
 class BuildFailed(PermanentFailure):
@@ -56,7 +67,7 @@ class BuildFailed(PermanentFailure):
 
     def __init__(self, report: BuildReport) -> None:
         self.report = report
-        tables = report.failures
+        tables = report.errors
         first = next(iter(tables.values()))
         more = f" (and {len(tables) - 1} more: {', '.join(list(tables)[1:])})" if len(tables) > 1 else ""
         super().__init__(first + more)

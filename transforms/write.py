@@ -16,6 +16,7 @@ from lake.delta import Lake
 from lake.errors import PermanentFailure
 from transforms.compare import DELETE, difference, example_of_duplicate
 from transforms.engine import Engine
+from transforms.inputs import TooMuch
 from transforms.rules import FLAG, keeps_out
 from transforms.table import Table
 
@@ -70,7 +71,9 @@ class Writer:
         return written
 
     def part(self, frame: DataFrame, old: pa.Table) -> Written:
-        """Make the rows `old` of the table equal to `frame`. Both are small."""
+        """Make the rows `old` of the table equal to `frame`. Both are small. TooMuch when the columns are not the table's."""
+        if _columns(self._schema(frame)) != _columns(self.lake.schema(self.table.name)):
+            raise TooMuch("its columns changed")
         written, new = self._judge(self.engine.arrow(self.flag(frame)))
         duplicate = example_of_duplicate(new, self.table.key)
         if duplicate:

@@ -1,18 +1,25 @@
 """Opening DuckDB: one place for the session's settings and the Delta extension."""
 
 import importlib.util
+import os
+import tempfile
 from pathlib import Path
 
 import duckdb
 
 from lake.errors import PermanentFailure
+from warehouse.describe import literal
 
 
-def open_file(path: Path, *, memory: int, threads: int) -> duckdb.DuckDBPyConnection:
-    """A file to write a release into; what does not fit in `memory` bytes is spilled beside it."""
-    config = {"memory_limit": f"{memory // 2**20}MiB", "threads": threads}
-    connection = duckdb.connect(str(path), config=config)
-    connection.execute("SET TimeZone = 'UTC'")
+def open_database(path: Path | None, *, memory: int, threads: int) -> duckdb.DuckDBPyConnection:
+    """A database file, or one in memory, in UTC within `memory` bytes; what does not fit is spilled."""
+    connection = duckdb.connect(str(path or ":memory:"), config={"memory_limit": f"{memory // 2**20}MiB", "threads": threads})
+    # The bar of a query that takes more than two seconds would go to stdout, between the rows.
+    connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+    if path is None:
+        # A file spills beside itself; memory would spill into the working folder, where two sessions meet.
+        spill = Path(tempfile.gettempdir()) / f"cartlake-sql-{os.getpid()}-{id(connection):x}"
+        connection.execute(f"SET temp_directory = {literal(str(spill))}")
     return connection
 
 

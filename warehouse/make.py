@@ -83,7 +83,7 @@ def _write(job: Job, afresh: bool) -> tuple[dict[str, int], list[Step], int]:
     done: list[Step] = []
     by_name = {pin.table.name: pin for pin in job.pins}
     engine = job.settings.engine
-    with duck.open_file(job.shelf.building, memory=engine.memory, threads=engine.cores) as connection:
+    with duck.open_database(job.shelf.building, memory=engine.memory, threads=engine.cores) as connection:
         release.prepare(connection, {pin.table.schema for pin in job.pins})
         if afresh and job.last is not None:
             connection.execute(f"ATTACH {literal(str(job.shelf.file(job.last.number)))} AS previous (READ_ONLY)")

@@ -46,6 +46,11 @@ class PublishReport:
     reason: str
     steps: tuple[Step, ...] = field(default=(), repr=False)
 
+    @property
+    def errors(self) -> dict[str, str]:
+        """None ever: a release is whole, or it is not made."""
+        return {}
+
     def rows(self) -> list[dict[str, Any]]:
         """A row for each table that was written; one row with the reason when none was."""
         written = [

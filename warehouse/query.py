@@ -32,8 +32,7 @@ def connect(
     UsageError names the releases there are.
     """
     chosen = choose(settings, release, as_of)
-    connection = duckdb.connect(config={"memory_limit": f"{settings.engine.memory >> 20}MiB", "threads": settings.engine.cores})
-    connection.execute("SET TimeZone = 'UTC'")
+    connection = duck.open_database(None, memory=settings.engine.memory, threads=settings.engine.cores)
     connection.execute(f"ATTACH {literal(str(Shelf.of(settings).file(chosen.number)))} AS warehouse (READ_ONLY)")
     path = ["warehouse.main", "warehouse.gold", "warehouse.silver", "warehouse.meta"]
     if live:

@@ -1,6 +1,7 @@
 """A run with any kills equals a run with none: SIGKILL at every named point, once each, then go on."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from lake.capture import capture
 from lake.config import Settings, load
+from lake.delta import Lake
 
 CHUNK = {"CARTLAKE_CAPTURE__CHUNK_ROWS": "3", "CARTLAKE_CAPTURE__BATCH_ROWS": "4"}
 POINTS = {
@@ -23,23 +25,26 @@ POINTS = {
 
 
 @pytest.fixture
-def mysql(servers: Any) -> tuple[dict[str, str], Callable[..., None]]:
+def mysql(servers: Any) -> tuple[dict[str, str], Callable[[], None]]:
     database = servers.new_database("kill")
     servers.execute(
         "CREATE TABLE goods (id INT PRIMARY KEY, v INT)",
-        "INSERT INTO goods SELECT seq, 0 FROM seq_1_to_8",
+        "INSERT INTO goods SELECT seq, 0 FROM seq_1_to_5",
         "CREATE TABLE log (line INT)",
         "INSERT INTO log VALUES (1), (1), (2), (3)",
         "CREATE TABLE none (id INT PRIMARY KEY)",
+        "CREATE TABLE other (id INT PRIMARY KEY, v INT)",
+        "INSERT INTO other VALUES (1, 0), (2, 0)",
         database=database,
     )
 
-    def change(*_: Any) -> None:
+    def change() -> None:
         servers.execute(
             "UPDATE goods SET v = v + 1 WHERE id < 4",
             "DELETE FROM goods WHERE id = 5",
             "INSERT INTO goods VALUES (5, 50)",
-            "UPDATE goods SET id = 108 - id WHERE id IN (8, 100)",
+            "UPDATE goods SET id = 104 - id WHERE id IN (4, 100)",
+            "UPDATE other SET v = v + 1",
             "TRUNCATE TABLE none",
             "INSERT INTO none VALUES (1), (2)",
             "UPDATE log SET line = line + 1",
@@ -50,24 +55,29 @@ def mysql(servers: Any) -> tuple[dict[str, str], Callable[..., None]]:
 
 
 def sweep(
-    killed: Any, make: Callable[[], Settings], change: Callable[..., None], check: Callable[[Settings], None], ledger: Path
+    killed: Any, make: Callable[[], Settings], change: Callable[[], None], check: Callable[[Settings], None], ledger: Path
 ) -> None:
-    """For each n: a fresh lake, killed at its n-th point, changed, killed at the n-th point of that run, and then finished."""
+    """Kill at every point of a first capture, and at every point of one that has changes to read; each time go on and compare."""
     undisturbed = make()
     killed(undisturbed, "", str(ledger))
     change()
     killed(undisturbed, "", str(ledger))
-    visited = [json.loads(line) for line in ledger.read_text().splitlines()]
-    assert {visit["point"] for visit in visited} >= POINTS
-    first = sum(visit["pid"] == visited[0]["pid"] for visit in visited)
-    for number in range(1, first + 1):
-        settings = make()
-        killed(settings, f"*:{number}")
-        change()
-        killed(settings, f"*:{number}")
-        for _ in range(2):  # the second sees what changed while the first one took a snapshot
-            assert not capture(settings).errors
-        check(settings)
+    visits = [json.loads(line) for line in ledger.read_text().splitlines()]
+    assert {visit["point"] for visit in visits} >= POINTS
+    processes = Counter(visit["pid"] for visit in visits)
+    assert len(processes) == 2
+    for later, points in enumerate(processes.values()):
+        for number in range(1, points + 1):
+            settings = make()
+            if later:
+                capture(settings)
+                change()
+            killed(settings, f"*:{number}")
+            if not later:
+                change()
+            for _ in range(1 if later else 2):  # the second sees what changed while the first one took a snapshot
+                assert not capture(settings).errors
+            check(settings)
 
 
 def test_mysql_survives_a_kill_at_every_point(
@@ -77,7 +87,7 @@ def test_mysql_survives_a_kill_at_every_point(
     database = env["MYSQL_URL"].rsplit("/", 1)[1]
 
     def check(settings: Settings) -> None:
-        for table, columns in (("goods", ("id", "v")), ("log", ("line",)), ("none", ("id",))):
+        for table, columns in (("goods", ("id", "v")), ("log", ("line",)), ("none", ("id",)), ("other", ("id", "v"))):
             source = sorted(servers.execute(f"SELECT {', '.join(columns)} FROM {table}", database=database))
             assert sorted(tuple(row[c] for c in columns) for row in fold(settings, f".{table}")) == source
 
@@ -92,13 +102,13 @@ def test_mongodb_survives_a_kill_at_every_point(
     env = {"MONGO_URL": servers.mongo_url_of(name), **CHUNK}
     with pymongo.MongoClient(env["MONGO_URL"], directConnection=True) as client:
         database = client[name]
-        database.goods.insert_many([{"_id": i, "v": 0} for i in range(8)])
+        database.goods.insert_many([{"_id": i, "v": 0} for i in range(5)])
         database.other.insert_many([{"_id": str(i)} for i in range(2)])
 
         def change() -> None:
             database.goods.update_many({"_id": {"$lt": 4}}, {"$inc": {"v": 1}})
-            database.goods.delete_one({"_id": 5})
-            database.goods.insert_one({"_id": 5, "v": 50})
+            database.goods.delete_one({"_id": 4})
+            database.goods.insert_one({"_id": 4, "v": 50})
             database.other.update_many({}, {"$inc": {"n": 1}})
 
         def check(settings: Settings) -> None:
@@ -107,6 +117,13 @@ def test_mongodb_survives_a_kill_at_every_point(
                 found = sorted(json.dumps(json.loads(text)) for text in documents.values())
                 expected = [{key: number(value) for key, value in document.items()} for document in database[collection].find({})]
                 assert found == sorted(json.dumps(document) for document in expected)
+                lake = Lake(settings.lake_root)
+                (bronze,) = [name for name in lake.names("bronze") if name.endswith(f".{collection}")]
+                # Each change makes a document that never was before, so the same one twice is the same event twice.
+                events = [
+                    (r["_id"], r["_op"], r["document"], r["_source_ts"]) for r in lake.read(bronze).to_pylist() if r["_op"] != "r"
+                ]
+                assert len(events) == len(set(events))
 
         sweep(killed, lambda: only("catalog", make_settings, env), change, check, tmp_path / "ledger")
 

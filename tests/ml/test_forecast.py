@@ -3,7 +3,6 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -233,4 +232,3 @@ def test_the_days_last_sale_counts_once_the_day_is_over(trained: Any) -> None:
     over = datetime(2025, 12, 1, 0, 1, tzinfo=UTC)
     lasts = [forecast.panel.read(trained.lake, trained.settings, 1, now).last for now in (trading, over)]
     assert lasts == [LAST - timedelta(days=1), LAST]
-    assert replace(trained.report, trained=False) != trained.report

@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -42,6 +42,32 @@ def test_days_without_a_sale_are_zero_and_countries_are_summed() -> None:
 
 def test_a_day_that_is_still_trading_is_left_out() -> None:
     assert panel.build(SALES, date(2025, 1, 4), least=1).last == date(2025, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("sold", "expected"),
+    [
+        ([], 30),  # nothing today yet
+        ([40], 30),
+        ([100], 30),  # today looks whole, but may not be
+        ([20, 5, 0, 1], 30),  # orders in advance
+        ([100, 110, 90], 33),  # the simulated shop traded three days ahead
+        ([100, 60, 0, 100], 32),
+    ],
+)
+def test_the_last_complete_day(sold: list[float], expected: int) -> None:
+    first = date(2025, 1, 1)
+    totals = {first + timedelta(days=n): float(value) for n, value in enumerate([100] * 30 + sold)}
+    assert panel.last_complete_day(totals, first + timedelta(days=30)) == first + timedelta(days=expected - 1)
+
+
+def test_a_day_in_the_middle_is_never_lost() -> None:
+    """The simulated shop is ahead of the clock: what is today for us is long over for it."""
+    first = date(2025, 1, 1)
+    made = panel.build(
+        rows(*[((first + timedelta(days=n)).isoformat(), "Books", "9.00", "9.00") for n in range(40)]), date(2025, 2, 1), 1
+    )
+    assert made.values["net"].tolist() == [[9.0] * 40]
 
 
 @pytest.mark.parametrize("kept", [0, 5])

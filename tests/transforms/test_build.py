@@ -230,7 +230,7 @@ def test_a_failed_table_stops_what_reads_it_and_nothing_else(filled: Any, rows: 
     with pytest.raises(BuildFailed, match="silver.orders: 1 rows break rule 'discount = 0'") as failure:
         filled.build(declared=strict)
     report = failure.value.report
-    assert set(report.failures) == {"silver.orders"}
+    assert set(report.errors) == {"silver.orders"}
     skipped = {step.table: step.why for step in report.steps if step.how == "skip"}
     assert skipped["gold.fact_sales"] == "silver.orders failed"
     assert skipped["gold.agg_sales_daily"] == "gold.fact_sales failed"

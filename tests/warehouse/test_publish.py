@@ -1,11 +1,14 @@
 """A release is gold as it was at one set of versions, made of changed rows where that is enough."""
 
+import shutil
 from decimal import Decimal
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 
+from lake.delta import Lake
 from lake.errors import PermanentFailure
 from warehouse.describe import Published
 
@@ -72,6 +75,17 @@ def test_several_versions_of_a_row_end_as_its_last(gold: Any) -> None:
         (Decimal("3.00"),),
         (Decimal("4.44"),),
     ]
+
+
+def test_a_feed_that_does_not_add_up_loads_the_table_whole(gold: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    gold.add_sales(10)
+    gold.publish()
+    gold.lake.append("gold.fact_sales", gold.sales(gold.sale(100), gold.sale(101)))
+    whole = Lake.feed
+    monkeypatch.setattr(Lake, "feed", lambda *asked: whole(*asked).slice(1))  # type: ignore[union-attr]
+    report = gold.publish()
+    assert report.rows()[0]["why"] == "its change feed gives 11 rows, the table has 12"
+    gold.assert_equal()
 
 
 def test_an_overwritten_table_is_right(gold: Any) -> None:
@@ -153,10 +167,7 @@ def test_a_table_that_is_gone_is_dropped_and_a_renamed_one_follows(gold: Any) ->
 def test_a_table_made_again_with_the_same_version_number_is_seen(gold: Any) -> None:
     gold.add_sales(5)
     gold.publish()
-    path = gold.lake.path("gold.fact_sales")
-    import shutil
-
-    shutil.rmtree(path)
+    shutil.rmtree(gold.lake.path("gold.fact_sales"))
     gold.tables.clear()
     gold.add("gold.fact_sales", gold.sales(gold.sale(99, "7.00")), ["sale_id"], ["sale_month"])
     report = gold.publish()
@@ -200,8 +211,6 @@ def test_old_releases_are_kept_up_to_the_setting(gold: Any) -> None:
 
 
 def test_a_served_file_that_somebody_removed_or_changed_comes_back(gold: Any) -> None:
-    import duckdb
-
     gold.add_sales(5)
     gold.publish()
     with duckdb.connect(str(gold.settings.warehouse.path)) as somebody:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -142,7 +143,7 @@ def test_readers_see_exactly_one_release_while_publishes_happen(gold: Any) -> No
     thread = threading.Thread(target=read)
     thread.start()
     try:
-        for number in range(2, 14):
+        for number in range(2, 10):
             stamp(number)
             assert gold.publish().release == number
     finally:
@@ -194,35 +195,37 @@ def test_a_file_that_may_not_grow_is_a_full_disk_in_one_line(gold: Any) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MiB."""
-    folder = tmp_path / "disk"
+def small_disk(gold: Any) -> Iterator[Path]:
+    """The data folder on a file system of 24 MiB."""
+    folder = gold.settings.data
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True)
     if mounted.returncode:
         pytest.skip("only root may mount a small file system here")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.mark.parametrize("room", [1, 3, 6])
-def test_a_full_disk_leaves_the_old_release_serving(gold: Any, small_disk: Path, room: int) -> None:
-    """`room`: MiB that are free when the publish begins; it ends while copying, while loading, or at the checkpoint."""
+def test_a_disk_that_fills_up_anywhere_leaves_the_old_release_serving(gold: Any, small_disk: Path) -> None:
+    """Publish with ever more room, until it has enough: each time it ends a little later, and each time nothing has happened."""
     gold.add_sales(5)
-    for name in ("releases", "warehouse.duckdb"):
-        (gold.settings.data / name).symlink_to(small_disk / name, target_is_directory=name == "releases")
-    (small_disk / "releases").mkdir()
     gold.publish()
-    gold.lake.append(
-        "gold.fact_sales", gold.sales(*(gold.sale(number, f"{number * 7919 % 99991}.13") for number in range(100, 120_000)))
-    )
-    used = sum(file.stat().st_size for file in small_disk.rglob("*") if file.is_file())
+    # A new table goes straight into the file, without a log: so the copy that is to be served needs the most room.
+    many = (gold.sale(number, f"{number * 7919 % 99991}.13") for number in range(100, 120_000))
+    gold.add("gold.fact_big", gold.sales(*many), ["sale_id"])
     ballast = small_disk / "ballast"
-    ballast.write_bytes(b"x" * (8 * 2**20 - used - room * 2**20))
-    starved = publish_apart(gold)
-    assert starved.returncode == 3, (starved.stdout, starved.stderr)
-    _assert_told(gold, starved.stdout)
-    ballast.unlink()
+    failures = 0
+    for room in range(1, 20):
+        ballast.unlink(missing_ok=True)
+        ballast.write_bytes(b"x" * (shutil.disk_usage(small_disk).free - room * 2**20))
+        starved = publish_apart(gold)
+        if starved.returncode == 0:
+            break
+        failures += 1
+        assert starved.returncode == 3, (room, starved.stdout, starved.stderr)
+        _assert_told(gold, starved.stdout)
+    assert failures >= 3
+    gold.assert_equal()
 
 
 def _assert_told(gold: Any, line: str) -> None:

@@ -18,7 +18,7 @@ CHANGE = st.one_of(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(CHANGE, min_size=1, max_size=10))
 def test_any_changes_in_any_batches_end_as_the_lake_has_it(gold: Any, changes: list[tuple[str, Any]]) -> None:
     _fresh(gold)

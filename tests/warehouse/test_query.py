@@ -1,13 +1,15 @@
 """SQL on the newest release, on an old one, and on the lake's live layers; refusals in one line."""
 
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from lake.errors import UsageError
+from lake.errors import PermanentFailure, UsageError
 from warehouse import query
 from warehouse.release import releases
 
@@ -143,3 +145,21 @@ def test_the_columns_and_rows_of_the_last_statement_come_back(shop: Any) -> None
     with query.connect(shop.settings) as connection:
         assert query.run_sql(connection, "SELECT 1; SELECT 2 AS two, NULL AS nothing") == (["two", "nothing"], [(2, None)])
         assert query.run_sql(connection, "") == ([], [])
+
+
+def test_no_progress_bar_goes_between_the_rows(shop: Any) -> None:
+    """DuckDB draws it on stdout for whatever takes two seconds, also into a pipe."""
+    assert answer(shop, "SELECT current_setting('enable_progress_bar')", live=False) == [(False,)]
+
+
+def test_a_query_larger_than_memory_spills_and_leaves_nothing_behind(
+    shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    engine = shop.settings.engine.model_copy(update={"memory": 100 * 2**20})
+    with query.connect(shop.settings.model_copy(update={"engine": engine}), live=False) as connection:
+        sql = "SELECT count(*) FROM (SELECT DISTINCT range::VARCHAR || repeat('x', 40) FROM range(3_000_000))"
+        assert query.run_sql(connection, sql)[1] == [(3_000_000,)]
+        with pytest.raises(PermanentFailure, match=r"needs more memory than engine\.memory allows"):
+            query.run_sql(connection, "SELECT list(range::VARCHAR || repeat('x', 100)) FROM range(3_000_000)")
+    assert list(tmp_path.iterdir()) == []

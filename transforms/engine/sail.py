@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transforms.engine import Engine
 
 if TYPE_CHECKING:
+    from pyspark.sql.connect.dataframe import DataFrame
     from pyspark.sql.connect.session import SparkSession
 
     from lake.config import Settings
+
+# Sail writes other characters of a Delta table's path in percent, and then finds nothing there.
+_READABLE = re.compile(r"[A-Za-z0-9_.\-/@=+]*")
 
 
 class SailEngine(Engine):
@@ -23,6 +30,18 @@ class SailEngine(Engine):
     def __init__(self, session: SparkSession, cores: int, server: Any) -> None:
         super().__init__(session, cores)
         self._server = server
+        self._links: dict[str, str] = {}
+
+    def read(self, path: str, version: int) -> DataFrame:
+        """As any engine does, but through a link where Sail cannot read the path: it finds no table below `My Documents`."""
+        if not _READABLE.fullmatch(path):
+            folder, name = path.rsplit("/", 1) if _READABLE.fullmatch(path.rsplit("/", 1)[1]) else (path, "")
+            if folder not in self._links:
+                link = Path(tempfile.mkdtemp(prefix="cartlake-")) / "tables"
+                link.symlink_to(folder)
+                self._links[folder] = str(link)
+            path = f"{self._links[folder]}/{name}"
+        return super().read(path, version)
 
     @classmethod
     def launch(cls, settings: Settings) -> SailEngine:
@@ -47,3 +66,6 @@ class SailEngine(Engine):
     def stop(self) -> None:
         super().stop()
         self._server.stop()
+        for link in map(Path, self._links.values()):
+            link.unlink()
+            link.parent.rmdir()

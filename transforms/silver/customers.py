@@ -27,7 +27,12 @@ from transforms.table import by_key, source, table
         "ref.shop",
     ),
     update=by_key("bronze.shop.softcart.customers"),
-    rules=("customer_id is not null", "email is null or email like '%_@_%'"),
+    rules=(
+        "customer_id is not null",
+        "email is null or email like '%_@_%'",
+        "country <> ''",
+        "birth_date is null or birth_date <= cast(_source_ts as date)",
+    ),
     pii=("name", "email", "email_hash", "birth_date"),
     columns={
         "email": "trimmed, in small letters; stays in silver",

@@ -12,7 +12,7 @@ from transforms.table import by_key, source, table
     key="document_id",
     reads=(source("bronze.catalog.catalog.products", {"_id": "string", "document": "string"}),),
     update=by_key("bronze.catalog.catalog.products", document_id="_id"),
-    rules=("product_id is not null", "list_price is null or list_price >= 0", "cost is null or cost >= 0"),
+    rules=("product_id is not null", "list_price >= 0", "cost is null or cost >= 0"),
     columns={
         "document_id": "MongoDB's _id, as canonical extended JSON",
         "product_id": "the shop's number, which sales name",

@@ -7,6 +7,7 @@ from transforms.table import by_key, source, table
 
 _RULES = (
     "customer_id is not null",
+    "customer_id > 0",
     "product_id is not null",
     "quantity > 0",
     "price >= 0",
