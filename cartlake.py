@@ -168,7 +168,9 @@ def build(settings: _Lazy, selected: tuple[str, ...], only_plan: bool, full: boo
     from transforms.build import steps
 
     if only_plan:
-        _print_rows([{"table": step.table, "how": step.how, "why": step.why} for step in steps(settings(), selected or None, full)])
+        _print_rows(
+            [{"table": step.table, "how": step.how, "why": step.why} for step in steps(settings(), selected or None, full)]
+        )
         return
     with _progress("build") as progress:
         report = run_build(settings(), selected or None, full, on_step=progress)
@@ -207,7 +209,10 @@ def releases(settings: _Lazy) -> None:
     from warehouse.release import releases as kept
 
     _print_rows(
-        [{"release": r.number, "published": r.at, "tables": r.tables, "rows": r.rows, "bytes": r.file_bytes} for r in kept(settings())]
+        [
+            {"release": r.number, "published": r.at, "tables": r.tables, "rows": r.rows, "bytes": r.file_bytes}
+            for r in kept(settings())
+        ]
     )
 
 

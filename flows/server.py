@@ -34,7 +34,9 @@ def serving(settings: Settings) -> Iterator[str]:
     logs.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         server = stack.enter_context(
-            _child(["server", "start", "--host", "127.0.0.1", "--port", str(port)], env, settings.home, logs / "prefect-server.log")
+            _child(
+                ["server", "start", "--host", "127.0.0.1", "--port", str(port)], env, settings.home, logs / "prefect-server.log"
+            )
         )
         _await_healthy(f"{url}/api/health", server, logs / "prefect-server.log")
         _run(["work-pool", "create", _POOL, "--type", "process", "--overwrite"], env, settings.home)

@@ -1,7 +1,7 @@
 """The steps of the main job as plain functions: Prefect's flows wrap them, `cartlake run` calls them without a server.
 
-Each takes the settings and a callback for progress, and returns a small report, never rows. `train` comes before `publish`, so that a
-release holds the forecast made from its own gold tables.
+Each takes the settings and a callback for progress, and returns a small report, never rows. `train` comes before `publish`,
+so that a release holds the forecast made from its own gold tables.
 """
 
 from collections.abc import Callable, Iterable
@@ -81,7 +81,7 @@ def build(settings: Settings, progress: Progress = silent) -> Report:
 
 
 def train(settings: Settings, progress: Progress = silent) -> Report:
-    """Train the sales forecast on gold and write what it foretells; a shop without sales, or with few days of them, goes without."""
+    """Train the sales forecast on gold and write what it foretells; a shop with few days of sales goes without."""
     from ml.forecast import train as run
     from ml.panel import TooLittleHistory
 

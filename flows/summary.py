@@ -1,4 +1,4 @@
-"""What `cartlake demo` says at its end: rows of each layer, what was put aside and why, seconds, the forecast, what to try next."""
+"""What `cartlake demo` says at its end: rows, what was put aside and why, seconds, the forecast, what to try next."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from warehouse.output import render
 _LAYERS = ("bronze", "silver", "quarantine", "gold")
 _TRY = """\
 Try next:
-  .venv/bin/cartlake sql "select country, sum(net_amount) as revenue from gold.agg_sales_daily group by all order by 2 desc limit 5"
+  .venv/bin/cartlake sql "select country, sum(net_amount) revenue from gold.agg_sales_daily group by all order by 2 desc"
   .venv/bin/cartlake shop trade --days 1 && make demo
   .venv/bin/cartlake up"""
 
@@ -21,7 +21,9 @@ def text(settings: Settings, reports: Mapping[str, Report], seconds: Mapping[str
     parts = [
         _table("Rows", _rows_per_layer(Lake(settings.lake_root))),
         _table("In quarantine", _quarantined(reports["build"])) or "Nothing is in quarantine.\n",
-        _table("Seconds", [{**{stage: round(took, 1) for stage, took in seconds.items()}, "all": round(sum(seconds.values()), 1)}]),
+        _table(
+            "Seconds", [{**{stage: round(took, 1) for stage, took in seconds.items()}, "all": round(sum(seconds.values()), 1)}]
+        ),
         _forecast(reports["train"]),
         _release(settings, reports["publish"]),
         _TRY,
@@ -31,7 +33,9 @@ def text(settings: Settings, reports: Mapping[str, Report], seconds: Mapping[str
 
 def _rows_per_layer(lake: Lake) -> list[dict[str, Any]]:
     names = {layer: lake.names(layer) for layer in _LAYERS}
-    return [{"layer": layer, "tables": len(found), "rows": sum(map(lake.count, found))} for layer, found in names.items() if found]
+    return [
+        {"layer": layer, "tables": len(found), "rows": sum(map(lake.count, found))} for layer, found in names.items() if found
+    ]
 
 
 def _quarantined(build: Report) -> list[dict[str, Any]]:

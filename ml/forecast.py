@@ -74,8 +74,8 @@ def train(
 ) -> TrainReport:
     """Train on gold.agg_sales_daily as it is now, register the model, and write the champion's forecast to gold.
 
-    Does nothing when data and code are those of the last training, unless `force`. UsageError when the table is not there,
-    PermanentFailure when it holds too little history or Java is missing; then nothing is registered.
+    Does nothing when data and code are those of the last training, unless `force`. TooLittleHistory when the table is not there
+    or too short, PermanentFailure when Java is missing; then nothing is registered.
     """
     from lake.delta import Lake
     from lake.lock import hold

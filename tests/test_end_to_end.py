@@ -74,7 +74,9 @@ def assert_silver_is_the_source(settings: Settings, servers: Any) -> None:
         assert here.items() <= there.items(), f"{name} has rows that {table} has not"
         assert len(here) + quarantined(settings, name) == len(there), f"{name} lacks rows of {table}"
     with pymongo.MongoClient(servers.mongo_url) as client:
-        documents = {str(document["product_id"]): (document["name"],) for document in client.get_default_database().products.find()}
+        documents = {
+            str(document["product_id"]): (document["name"],) for document in client.get_default_database().products.find()
+        }
     here = silver(settings, "silver.products", {"product_id": "product_id", "name": "name"})
     assert here.items() <= documents.items()
     assert len(here) + quarantined(settings, "silver.products") == len(documents)
@@ -101,7 +103,12 @@ def test_revenue_is_exact_to_the_cent(settings: Settings, servers: Any) -> None:
 
 def test_all_planted_dirt_and_nothing_else_is_in_quarantine(settings: Settings) -> None:
     planted = json.loads((settings.sandbox.folder / "dirty.json").read_text())
-    tables = {"softcart.sales_data": "sales", "softcart.customers": "customers", "softcart.orders": "orders", "softcart.returns": "returns"}
+    tables = {
+        "softcart.sales_data": "sales",
+        "softcart.customers": "customers",
+        "softcart.orders": "orders",
+        "softcart.returns": "returns",
+    }
     tables["catalog.products"] = "products"
     for at_source, name in tables.items():
         expected = sum(kind["count"] for kind in planted.values() if kind["table"] == at_source and kind["quarantined"])
@@ -128,7 +135,11 @@ def test_nothing_new_commits_nothing(settings: Settings) -> None:
 
 def test_a_day_of_trade_with_a_kill_in_each_step_ends_as_one_without(settings: Settings, servers: Any) -> None:
     shop.trade(settings, days=1)
-    for step, point in (("capture", "bronze.commit.after"), ("build", "transforms.committed"), ("publish", "publish.before_swap")):
+    for step, point in (
+        ("capture", "bronze.commit.after"),
+        ("build", "transforms.committed"),
+        ("publish", "publish.before_swap"),
+    ):
         assert killed(settings, step, point) == -signal.SIGKILL, f"{step} never came to {point}"
         if step != "publish":
             STEPS[step](settings, silent)

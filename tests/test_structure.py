@@ -13,7 +13,9 @@ PACKAGES = ("flows", "lake", "transforms", "warehouse", "ml")
 
 
 def tracked() -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
 
 
@@ -42,7 +44,9 @@ def test_a_lock_pins_every_package_with_hashes_and_names_no_index(file: str) -> 
 
 
 def test_no_file_knows_a_machine_or_a_registry() -> None:
-    hosts = re.compile(r"(?:py" + r"pi|np" + r"mjs|cra" + r"tes|mav" + r"en)\.(?:org|io)|/wo" + r"rk/|/ro" + r"ot/|/ho" + r"me/\w")
+    hosts = re.compile(
+        r"(?:py" + r"pi|np" + r"mjs|cra" + r"tes|mav" + r"en)\.(?:org|io)|/wo" + r"rk/|/ro" + r"ot/|/ho" + r"me/\w"
+    )
     found = [file.relative_to(ROOT) for file in tracked() if hosts.search(file.read_text(errors="replace"))]
     assert found == []
 

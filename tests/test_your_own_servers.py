@@ -1,4 +1,4 @@
-"""A newcomer's own servers with data that nobody here made: the course's sales and catalog, captured with no configuration but the URLs."""
+"""A newcomer's own servers, with data that nobody here made: the course's, captured with no configuration but the URLs."""
 
 import csv
 import json
@@ -33,7 +33,9 @@ def settings(servers: Any, make_settings: Callable[..., Settings]) -> Settings:
         connection.commit()
     url = servers.mongo_url_of(documents)
     with pymongo.MongoClient(url, directConnection=True) as client:
-        client[documents].electronics.insert_many([json.loads(line) for line in (CAPSTONE / "catalog.json").read_text().splitlines()])
+        client[documents].electronics.insert_many(
+            [json.loads(line) for line in (CAPSTONE / "catalog.json").read_text().splitlines()]
+        )
     return make_settings(MYSQL_URL=servers.url_of(database), MONGO_URL=url)
 
 

@@ -119,7 +119,7 @@ class Bronze:
         return rows.withColumn("_place", F.row_number().over(newest)).filter("_place = 1").drop("_place")
 
     def typed(self, rows: DataFrame, source: Source | None) -> DataFrame:
-        """The declared columns in the declared types, and bronze's own. PermanentFailure names a column that is missing or unfit."""
+        """The declared columns in the declared types, and bronze's own. PermanentFailure names an unfit column."""
         if source is None:
             return rows
         have = dict(rows.dtypes)

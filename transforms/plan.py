@@ -117,7 +117,7 @@ def order(tables: Mapping[str, Table]) -> list[str]:
 
 
 def choose(tables: Mapping[str, Table], patterns: Sequence[str]) -> set[str]:
-    """Names that dbt-like patterns select: `T`, `+T` with what it reads, `T+` with what reads it. UsageError on an unknown name."""
+    """Names that dbt-like patterns select: `T`, `+T` with what it reads, `T+` with what reads it. UsageError: unknown name."""
     chosen: set[str] = set()
     for pattern in patterns:
         bare = pattern.strip("+")

@@ -1,4 +1,4 @@
-"""`ref.shop`: the settings that tables depend on, as a table of one row, so that a change of a setting is a change of an input."""
+"""`ref.shop`: the settings that tables depend on, as a table of one row: a change of a setting is a change of an input."""
 
 from __future__ import annotations
 

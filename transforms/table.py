@@ -130,7 +130,10 @@ def rebuild() -> Rebuild:
 
 
 def by_key(input: str, **keys: str) -> ByKey:
-    """Recompute the keys whose rows of `input` changed or that a lookup touches. `sale_id="rowid"`: how `input` calls a key column."""
+    """Recompute the keys whose rows of `input` changed or that a lookup touches.
+
+    `sale_id="rowid"` says how `input` calls a key column.
+    """
     return ByKey(input, keys)
 
 

@@ -21,7 +21,9 @@ def test_each_entry_point_is_a_flow_named_as_its_file() -> None:
 
 def test_each_flow_is_deployed_once() -> None:
     flows = [
-        file.stem for file in (ROOT / "flows").glob("*.py") if isinstance(getattr(importlib.import_module(f"flows.{file.stem}"), file.stem, 0), Flow)
+        file.stem
+        for file in (ROOT / "flows").glob("*.py")
+        if isinstance(getattr(importlib.import_module(f"flows.{file.stem}"), file.stem, 0), Flow)
     ]
     assert sorted(flows) == sorted(Path(d["entrypoint"].split(":")[0]).stem for d in DEPLOYMENTS)
 

@@ -7,7 +7,9 @@ from flows.observed import run_step, transient
 from lake.errors import PermanentFailure, TransientFailure
 
 
-@pytest.mark.parametrize(("failure", "again"), [(TransientFailure("busy"), True), (PermanentFailure("wrong password"), False), (KeyError("x"), False)])
+@pytest.mark.parametrize(
+    ("failure", "again"), [(TransientFailure("busy"), True), (PermanentFailure("wrong password"), False), (KeyError("x"), False)]
+)
 def test_only_a_transient_failure_is_retried(failure: Exception, again: bool) -> None:
     assert transient(run_step, None, Failed(data=failure)) is again  # type: ignore[arg-type]
 

@@ -75,7 +75,7 @@ def test_a_password_written_into_the_file_is_masked(file: Path) -> None:
 def test_an_unset_url_without_a_sandbox_says_what_to_do(file: Path) -> None:
     settings = load(file, {})
     assert settings.uses_sandbox
-    with pytest.raises(UsageError, match="MYSQL_URL is not set; .* cartlake sandbox start"):
+    with pytest.raises(UsageError, match=r"MYSQL_URL is not set; .* cartlake sandbox start"):
         settings.url("shop")
 
 

@@ -13,7 +13,13 @@ from lake.delta import Lake, join, split
 from lake.errors import PermanentFailure
 
 SCHEMA = pa.schema(
-    [("k", pa.int64()), ("name", pa.string()), ("price", pa.decimal128(10, 2)), ("at", pa.timestamp("us", "UTC")), ("day", pa.date32())]
+    [
+        ("k", pa.int64()),
+        ("name", pa.string()),
+        ("price", pa.decimal128(10, 2)),
+        ("at", pa.timestamp("us", "UTC")),
+        ("day", pa.date32()),
+    ]
 )
 
 
@@ -121,7 +127,9 @@ def test_a_new_column_joins_a_table_null_before(lake: Lake) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["bronze.shop.`my.db`.order lines", "bronze.shop.été.a~b%2F", "bronze.s.d.../x".replace("...", ".a")])
+@pytest.mark.parametrize(
+    "name", ["bronze.shop.`my.db`.order lines", "bronze.shop.été.a~b%2F", "bronze.s.d.../x".replace("...", ".a")]
+)
 def test_any_database_s_names_fit(tmp_path: Path, name: str) -> None:
     lake = Lake(str(tmp_path))
     lake.create(name, SCHEMA)

@@ -11,7 +11,14 @@ import pytest
 from lake.errors import TransientFailure
 from lake.lock import hold
 
-HOLDER = "import sys, time; from pathlib import Path; from lake.lock import hold\nwith hold(Path(sys.argv[1]), 'build'):\n    print('held', flush=True); time.sleep(60)"
+HOLDER = """
+import sys, time
+from pathlib import Path
+from lake.lock import hold
+with hold(Path(sys.argv[1]), "build"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
 
 
 def _holder(data: Path) -> "subprocess.Popen[str]":
@@ -24,7 +31,10 @@ def _holder(data: Path) -> "subprocess.Popen[str]":
 def test_a_second_runner_leaves_and_names_the_holder(tmp_path: Path) -> None:
     process = _holder(tmp_path)
     try:
-        with pytest.raises(TransientFailure, match=f"build: another run holds the lock .process {process.pid}"), hold(tmp_path, "build"):
+        with (
+            pytest.raises(TransientFailure, match=f"build: another run holds the lock .process {process.pid}"),
+            hold(tmp_path, "build"),
+        ):
             pass
     finally:
         process.kill()

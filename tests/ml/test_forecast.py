@@ -16,7 +16,7 @@ from lake.delta import Lake
 from lake.errors import PermanentFailure, TransientFailure, UsageError
 from ml import child, forecast, tables
 from ml.forecast import predict, train
-from ml.panel import SOURCE
+from ml.panel import SOURCE, TooLittleHistory
 from ml.tables import FORECAST
 
 LAST = date(2025, 11, 30)
@@ -105,8 +105,8 @@ def test_mlflow_has_what_is_needed_to_judge_and_to_repeat_the_run(trained: Any) 
     info = mlflow.models.get_model_info(champion.source)
     assert {"level", "weekday", "category", "year_ago"} <= set(info.signature.inputs.input_names())
     assert info.saved_input_example_info
-    kept = client.get_model_version_download_uri("sales_forecast", champion.version)
-    assert Path(kept.removeprefix("file://")).is_relative_to(trained.settings.ml.artifacts)
+    assert Path(run.info.artifact_uri.removeprefix("file://")).is_relative_to(trained.settings.ml.artifacts)
+    assert (Path(run.info.artifact_uri.removeprefix("file://")) / "model" / "sparkml").is_dir()
 
 
 def test_nothing_was_told_to_the_outside_and_nothing_is_left_lying(trained: Any) -> None:
@@ -186,14 +186,14 @@ def test_a_model_that_does_not_beat_the_naive_forecast_is_not_used(
 
 def test_without_the_table_nothing_happens(make_settings: Callable[..., Settings]) -> None:
     settings = make_settings()
-    with pytest.raises(UsageError, match=r"gold\.agg_sales_daily is not built yet"):
+    with pytest.raises(TooLittleHistory, match=r"gold\.agg_sales_daily is not built yet"):
         train(settings)
     assert not settings.ml.artifacts.exists()
 
 
 def test_too_little_history_registers_nothing(shop: Callable[[pa.Table], Settings], daily_sales: Callable[..., pa.Table]) -> None:
     settings = shop(daily_sales(59, {"Books": 100}))
-    with pytest.raises(PermanentFailure, match="has 59 days of sales, a forecast needs 60"):
+    with pytest.raises(TooLittleHistory, match="has 59 days of sales, a forecast needs 60"):
         train(settings)
     assert not settings.ml.artifacts.exists()
     assert not Lake(settings.lake_root).exists(FORECAST)

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-SCRIPT = "import sys; from pathlib import Path; from lake.config import load; from transforms.build import build; build(load(Path(sys.argv[1]), {}))"
+SCRIPT = """
+import sys
+from pathlib import Path
+from lake.config import load
+from transforms.build import build
+build(load(Path(sys.argv[1]), {}))
+"""
 POINTS = (
     "delta.created:4",
     "transforms.staged:2",

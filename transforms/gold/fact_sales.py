@@ -93,7 +93,8 @@ def shared(lines: DataFrame) -> DataFrame:
         .withColumn("_off", F.expr("coalesce(cast(order_discount * 100 as bigint), 0)"))
     )
     # Whole cents, rounded half up: (2 a + b) div 2 b. Decimals of 38 digits, since a product of two sums may pass 64 bits.
-    due = "cast((cast(2 * _off as decimal(19,0)) * cast(_upto as decimal(18,0)) + _total) div cast(2 * _total as decimal(19,0)) as bigint)"
+    twice_off, twice_total = "cast(2 * _off as decimal(19,0))", "cast(2 * _total as decimal(19,0))"
+    due = f"cast(({twice_off} * cast(_upto as decimal(18,0)) + _total) div {twice_total} as bigint)"
     reached = counted.withColumn("_due", F.expr(f"case when _last then _off when _total = 0 then 0 else {due} end"))
     share = F.col("_due") - F.coalesce(F.lag("_due").over(order), F.lit(0))
     return reached.withColumn("discount", (share.cast("decimal(18,0)") / 100).cast("decimal(18,2)")).drop(
