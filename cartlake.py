@@ -6,16 +6,17 @@ Heavy imports stay inside the commands, so that `cartlake --help` is instant. Ro
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lake.config import Settings, describe, load, mask
-from lake.errors import CartlakeError, UsageError
+from lake.errors import CartlakeError, UsageError, full_disk
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,22 +40,17 @@ class _Group(click.Group):
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
-        except CartlakeError as error:
-            click.secho(f"cartlake: {error}", err=True, fg="red")
-            sys.exit(error.exit_code)
+        except Exception as error:
+            expected = error if isinstance(error, CartlakeError) else full_disk(error)
+            if expected is None:
+                raise
+            click.secho(f"cartlake: {expected}", err=True, fg="red")
+            sys.exit(expected.exit_code)
 
 
-class _Lazy:
-    """The settings, read when a command first asks: `--help` needs none."""
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-
-    def __call__(self) -> Settings:
-        return load(self.path)
-
-
-settings_of = click.make_pass_decorator(_Lazy)
+# A command gets the settings as a function: `--help` reads none.
+Lazy = Callable[[], Settings]
+settings_of = click.pass_obj
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -66,7 +62,7 @@ def main(context: click.Context, config: Path | None) -> None:
     import logging
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    context.obj = _Lazy(config)
+    context.obj = partial(load, config)
 
 
 # --- the main job -----------------------------------------------------------------------------------------------------
@@ -74,7 +70,7 @@ def main(context: click.Context, config: Path | None) -> None:
 
 @main.command()
 @settings_of
-def demo(settings: _Lazy) -> None:
+def demo(settings: Lazy) -> None:
     """Make the sandbox's shop if it is not there, run the whole chain, and say what came out."""
     from flows import summary
     from flows.steps import DAILY, STEPS, refuse_errors, sources
@@ -100,7 +96,7 @@ def demo(settings: _Lazy) -> None:
 @main.command()
 @click.argument("name", type=click.Choice(["daily", "capture", "build", "train", "publish"]))
 @settings_of
-def run(settings: _Lazy, name: str) -> None:
+def run(settings: Lazy, name: str) -> None:
     """Run a flow's steps here and now, without a Prefect server.
 
     Example: cartlake run daily
@@ -114,7 +110,7 @@ def run(settings: _Lazy, name: str) -> None:
 @click.option("--source", help="Only this source of cartlake.toml.")
 @click.option("--resnapshot", multiple=True, metavar="PATTERN", help="Read these tables anew in whole, such as softcart.orders.")
 @settings_of
-def capture(settings: _Lazy, source: str | None, resnapshot: tuple[str, ...]) -> None:
+def capture(settings: Lazy, source: str | None, resnapshot: tuple[str, ...]) -> None:
     """Bring bronze up to the sources' present position.
 
     Example: cartlake capture --source shop --resnapshot 'softcart.*'
@@ -131,7 +127,7 @@ def capture(settings: _Lazy, source: str | None, resnapshot: tuple[str, ...]) ->
 
 @main.command()
 @settings_of
-def up(settings: _Lazy) -> None:
+def up(settings: Lazy) -> None:
     """Prefect server with UI, a worker, and the sandbox, until Ctrl-C."""
     from flows.server import serving
     from flows.steps import sources
@@ -159,7 +155,7 @@ def up(settings: _Lazy) -> None:
 @click.option("--plan", "only_plan", is_flag=True, help="Print each step with its reason, and do nothing.")
 @click.option("--full", is_flag=True, help="Rebuild, whatever could be done by change.")
 @settings_of
-def build(settings: _Lazy, selected: tuple[str, ...], only_plan: bool, full: bool) -> None:
+def build(settings: Lazy, selected: tuple[str, ...], only_plan: bool, full: bool) -> None:
     """Bring silver and gold up to bronze: all tables, or those named.
 
     Example: cartlake build --plan
@@ -173,7 +169,7 @@ def build(settings: _Lazy, selected: tuple[str, ...], only_plan: bool, full: boo
         )
         return
     with _progress("build") as progress:
-        report = run_build(settings(), selected or None, full, on_step=progress)
+        report = run_build(settings(), selected or None, full, on_step=lambda _step, done, total: progress("tables", done, total))
     _print_rows(report.rows())
 
 
@@ -186,7 +182,7 @@ def build(settings: _Lazy, selected: tuple[str, ...], only_plan: bool, full: boo
 @click.option("--release", type=int, help="A kept release's number; `cartlake releases` lists them.")
 @click.option("--as-of", type=click.DateTime(), help="The release that was current at this UTC time.")
 @settings_of
-def sql(settings: _Lazy, query: str | None, form: str, release: int | None, as_of: datetime | None) -> None:
+def sql(settings: Lazy, query: str | None, form: str, release: int | None, as_of: datetime | None) -> None:
     """Answer SQL from the warehouse; without an argument the query comes from standard input.
 
     Example: cartlake sql "select country, sum(net_amount) from gold.agg_sales_daily group by all"
@@ -204,7 +200,7 @@ def sql(settings: _Lazy, query: str | None, form: str, release: int | None, as_o
 
 @main.command()
 @settings_of
-def releases(settings: _Lazy) -> None:
+def releases(settings: Lazy) -> None:
     """List the releases that are kept."""
     from warehouse.release import releases as kept
 
@@ -218,7 +214,7 @@ def releases(settings: _Lazy) -> None:
 
 @main.command()
 @settings_of
-def config(settings: _Lazy) -> None:
+def config(settings: Lazy) -> None:
     """Every setting, masked, with where it came from."""
     _print_rows([{"setting": key, "value": value, "from": origin} for key, value, origin in describe(settings())])
 
@@ -233,7 +229,7 @@ def sandbox() -> None:
 
 @sandbox.command("start")
 @settings_of
-def sandbox_start(settings: _Lazy) -> None:
+def sandbox_start(settings: Lazy) -> None:
     """Start both servers and leave them running."""
     from lake.sandbox import start
 
@@ -244,7 +240,7 @@ def sandbox_start(settings: _Lazy) -> None:
 
 @sandbox.command("stop")
 @settings_of
-def sandbox_stop(settings: _Lazy) -> None:
+def sandbox_stop(settings: Lazy) -> None:
     """Stop what `sandbox start` started, and only that."""
     from lake.sandbox import stop
 
@@ -253,14 +249,11 @@ def sandbox_stop(settings: _Lazy) -> None:
 
 @sandbox.command("status")
 @settings_of
-def sandbox_status(settings: _Lazy) -> None:
+def sandbox_status(settings: Lazy) -> None:
     """Whether the servers run, and where."""
     from lake.sandbox import status
 
-    found = status(settings())
-    if found is None:
-        raise UsageError("the sandbox is not running: cartlake sandbox start")
-    _print_rows([_urls(found)])
+    _print_rows(status(settings()))
 
 
 @main.group("shop")
@@ -274,7 +267,7 @@ def shop_group() -> None:
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Last day of its history.  [default: yesterday]")
 @click.option("--yes", is_flag=True, help="Replace the shop that is there.")
 @settings_of
-def shop_create(settings: _Lazy, scale: int | None, seed: int | None, until: datetime | None, yes: bool) -> None:
+def shop_create(settings: Lazy, scale: int | None, seed: int | None, until: datetime | None, yes: bool) -> None:
     """Make the shop and its three years of history."""
     from lake.sandbox import running, shop
 
@@ -291,7 +284,7 @@ def shop_create(settings: _Lazy, scale: int | None, seed: int | None, until: dat
 @click.option("--days", type=click.IntRange(1), help="Simulated days to trade at once.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Changes a second, until Ctrl-C.")
 @settings_of
-def shop_trade(settings: _Lazy, days: int | None, rate: float | None) -> None:
+def shop_trade(settings: Lazy, days: int | None, rate: float | None) -> None:
     """Let the shop trade on: sales, edits, deletes, price changes, new documents.
 
     Example: cartlake shop trade --days 1

@@ -7,14 +7,11 @@ so that a release holds the forecast made from its own gold tables.
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from lake.config import Settings
 from lake.errors import PermanentFailure
 from lake.sandbox import Sandbox, running
-
-if TYPE_CHECKING:
-    from transforms.plan import Step as Planned
 
 Progress = Callable[[str, int, int], None]  # what, done, total (0: unknown)
 
@@ -74,10 +71,7 @@ def build(settings: Settings, progress: Progress = silent) -> Report:
     """Bring silver and gold up to bronze."""
     from transforms.build import build as run
 
-    def show(step: "Planned", done: int, total: int) -> None:
-        progress("tables", done, total)
-
-    return run(settings, on_step=show)
+    return run(settings, on_step=lambda _step, done, total: progress("tables", done, total))
 
 
 def train(settings: Settings, progress: Progress = silent) -> Report:

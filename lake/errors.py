@@ -8,6 +8,11 @@ CartlakeError
 A message says what, where, and the way out, in one line, and never holds a secret.
 """
 
+import errno
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_SAID = ("No space left on device", "Disk quota exceeded")
+
 
 class CartlakeError(Exception):
     """Base of every expected failure; the command line prints it as one line."""
@@ -27,3 +32,11 @@ class TransientFailure(CartlakeError):
 
 class PermanentFailure(CartlakeError):
     """No retry can help."""
+
+
+def full_disk(error: BaseException) -> PermanentFailure | None:
+    """The failure to report when a disk is full, which each library says in its own way; None for any other error."""
+    told = str(error)
+    if getattr(error, "errno", None) in _FULL or any(said in told for said in _SAID):
+        return PermanentFailure("the disk is full; nothing that was committed is lost: free space and run the same command again")
+    return None

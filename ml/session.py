@@ -38,3 +38,12 @@ def start(scratch: Path, cores: int, memory: str = "1g") -> "SparkSession":
     session.sparkContext.setLogLevel("ERROR")
     logging.getLogger("XGBoost-PySpark").setLevel(logging.WARNING)
     return session
+
+
+def stop(session: "SparkSession") -> None:
+    """Stop Spark and wait for its JVM: left alone it lives on for seconds, and writes into a folder that is being removed."""
+    gateway = session.sparkContext._gateway
+    session.stop()
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    gateway.proc.wait(timeout=30)

@@ -91,7 +91,7 @@ def train(folder: Path, job: dict[str, Any], known: Panel, step: Step) -> dict[s
         spread = backtest.intervals(known, at, backtest.naive(known, at, horizon))
     _write_forecast(folder, known, ahead, spread)
     step("forecast made")
-    work.spark.stop()
+    session.stop(work.spark)
     return {
         "version": version,
         "used": used,
@@ -118,7 +118,7 @@ def predict(folder: Path, job: dict[str, Any], known: Panel, step: Step) -> dict
     step("Spark started")
     _write_forecast(folder, known, work.forecast(_load(champion)), tracking.intervals(client, champion.run_id))
     step("forecast made")
-    work.spark.stop()
+    session.stop(work.spark)
     return {"used": champion.version}
 
 

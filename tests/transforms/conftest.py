@@ -236,3 +236,9 @@ def rows() -> Any:
 def new_shop(make_settings: Callable[..., Settings], sail: Engine) -> Callable[[], Shop]:
     """Makes empty lakes, as many as a test wants."""
     return lambda: Shop(make_settings(), sail)
+
+
+@pytest.fixture(scope="session")
+def new_shop_of() -> type[Shop]:
+    """The class, for fixtures that outlive one test."""
+    return Shop
