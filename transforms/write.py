@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from lake.delta import Lake
 from lake.errors import PermanentFailure
 from transforms.compare import DELETE, difference, example_of_duplicate
 from transforms.engine import Engine
-from transforms.inputs import TooMuch
+from transforms.inputs import MOST_ROWS, TooMuch
 from transforms.rules import FLAG, keeps_out
 from transforms.table import Table
 
@@ -48,8 +49,8 @@ class Writer:
     table: Table
     flag: Callable[[DataFrame], DataFrame]
 
-    def whole(self, frame: DataFrame) -> Written:
-        """Make the table equal to `frame`, which is computed once. An equal result commits nothing."""
+    def whole(self, frame: DataFrame, few: bool = False) -> Written:
+        """Make the table equal to `frame`. An equal result commits nothing. `few` says that a small result is expected."""
         name, schema = self.table.name, self._schema(frame)
         if not self.lake.exists(name):
             self.lake.create(
@@ -57,8 +58,9 @@ class Writer:
             )
         same = _columns(self.lake.schema(name)) == _columns(schema)
         rows = self.lake.count(name)
-        if same and self.table.key and 0 < rows <= SMALL:
-            return self.part(frame, self.lake.read(name, columns=schema.names))
+        if same and self.table.key and rows <= SMALL and (rows or few):
+            with suppress(TooMuch):  # the result has outgrown Python: the engine writes it
+                return self.part(frame, self.lake.read(name, columns=schema.names))
         staged, written = self._stage(frame)
         if same and rows:
             return self._commit_difference(staged, written)
@@ -74,14 +76,19 @@ class Writer:
         """Make the rows `old` of the table equal to `frame`. Both are small. TooMuch when the columns are not the table's."""
         if _columns(self._schema(frame)) != _columns(self.lake.schema(self.table.name)):
             raise TooMuch("its columns changed")
-        written, new = self._judge(self.engine.arrow(self.flag(frame)))
+        flagged = self.engine.arrow(self.flag(frame).limit(MOST_ROWS + 1))
+        if flagged.num_rows > MOST_ROWS:
+            raise TooMuch(f"the changes touch more than {MOST_ROWS:,} of its rows")
+        written, new = self._judge(flagged)
         duplicate = example_of_duplicate(new, self.table.key)
         if duplicate:
             raise self._not_unique(duplicate)
         rows = difference(old, new, self.table.key)
         crash_point("transforms.computed")
-        if rows.num_rows:
+        if rows.num_rows and self.lake.count(self.table.name):
             self.lake.merge(self.table.name, rows, self.table.key, delete=DELETE)
+        elif rows.num_rows:
+            self.lake.append(self.table.name, rows.drop_columns([DELETE]))
         written.changed = rows.num_rows
         return written
 

@@ -138,6 +138,14 @@ def test_any_database_s_names_fit(tmp_path: Path, name: str) -> None:
     assert join(*split(name)) == name
 
 
+def test_partition_values_of_any_kind_are_read_back(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    lake.create("bronze.s.`d b`.t", SCHEMA, partition_by=["name"])
+    for number, name in enumerate(["a b", "é/ü", "50%", "x=y", "~7E"]):
+        lake.append("bronze.s.`d b`.t", rows([number], name))
+    assert sorted(lake.read("bronze.s.`d b`.t")["name"].to_pylist()) == sorted({"a b", "é/ü", "50%", "x=y", "~7E"})
+
+
 def test_a_table_that_is_not_there_is_named(lake: Lake) -> None:
     assert lake.version("gold.nothing") == -1
     with pytest.raises(PermanentFailure, match=r"gold\.nothing: no such table"):

@@ -28,6 +28,8 @@ def note(event, arguments):
                 file.write(f"{event} {host}\\n")
 
 sys.addaudithook(note)
+with open(os.environ["CONNECTIONS"] + ".watched", "a") as file:
+    file.write(" ".join(sys.orig_argv) + "\\n")
 """
 
 

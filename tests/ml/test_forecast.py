@@ -110,6 +110,9 @@ def test_mlflow_has_what_is_needed_to_judge_and_to_repeat_the_run(trained: Any) 
 
 
 def test_nothing_was_told_to_the_outside_and_nothing_is_left_lying(trained: Any) -> None:
+    watched = trained.connections.with_name("connections.watched").read_text()
+    assert "ml.spark_job" in watched  # else nobody was looking
+    assert "pyspark.daemon" in watched  # the Python workers of xgboost
     assert not trained.connections.exists(), trained.connections.read_text()
     assert not (trained.settings.data / "mlflow" / "jobs").exists()
     assert sorted(path.name for path in trained.settings.home.iterdir()) == ["cartlake.toml", "data"]
