@@ -118,6 +118,7 @@ def test_documents(shop: Any, rows: Any) -> None:
 
 
 def test_a_column_that_goes_missing_stops_the_table_that_needs_it(shop: Any, rows: Any) -> None:
+    shop.snapshot("sales_data", [rows.sale(1)])
     shop.snapshot("returns", [rows.sent_back(1)])
     shop.snapshot("orders", [rows.order(1)])
     shop.build()
