@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up test lint format lock bench soak clean
+.PHONY: help setup setup-dev demo up test lint format lock bench clean
 
 # Without bytecode Sail starts in 3.9 s instead of 0.8.
 unexport PYTHONDONTWRITEBYTECODE
@@ -37,9 +37,6 @@ lock:  ## resolve the locked versions anew
 
 bench: setup-dev  ## time the first, the idle and the changed run of the main job; says where a bound is missed
 	@$(BIN)/python tests/bench/demo.py
-
-soak: setup-dev  ## the slow fault tests
-	@$(BIN)/python -m pytest -m soak --timeout 7200
 
 clean:  ## remove data/ (stops the sandbox first) and the environment
 	@if [ -x $(BIN)/cartlake ]; then $(BIN)/cartlake sandbox stop; fi

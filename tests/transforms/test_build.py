@@ -153,9 +153,9 @@ def test_a_dirty_row_is_kept_out_and_comes_back_when_mended(filled: Any, rows: A
 
 def test_quarantine_is_the_same_after_a_rebuild(filled: Any, rows: Any) -> None:
     filled.change("sales_data", ("c", rows.sale(5, quantity=-1)))
-    filled.build()
+    filled.build(select=["sales"])
     before = filled.versions()["quarantine.sales"]
-    filled.build(full=True)
+    filled.build(select=["sales"], full=True)
     assert filled.versions()["quarantine.sales"] == before
 
 
@@ -179,7 +179,7 @@ def test_large_tables_go_through_files_and_end_the_same(
     monkeypatch.undo()
     small.build()
     for name in ("silver.sales", "gold.fact_sales", "gold.agg_sales_daily", "gold.cube_sales", "quarantine.sales"):
-        hidden = ("customer_key", "quarantined_at", "_source_ts")
+        hidden = ("customer_key", "quarantined_at", "_source_ts", "raw")  # each lake has its own clock
         one, other = ([{k: v for k, v in row.items() if k not in hidden} for row in shop.rows(name)] for shop in (filled, small))
         assert one == other, name
 

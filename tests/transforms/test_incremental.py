@@ -75,7 +75,7 @@ def key_of(rows: Any, table: str, key: int) -> dict[str, Any]:
 
 
 @given(batches=BATCHES, snapshot_again=st.booleans())
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_incremental_equals_rebuild(batches: list[Any], snapshot_again: bool, new_shop: Any, elsewhere: Any, rows: Any) -> None:
     shop = new_shop()
     alive: dict[str, dict[int, dict[str, Any]]] = {
