@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up test lint format lock bench clean
+.PHONY: help setup setup-dev demo up test lint format lock soak bench bench-capture clean
 
 # Without bytecode Sail starts in 3.9 s instead of 0.8.
 unexport PYTHONDONTWRITEBYTECODE
@@ -34,6 +34,12 @@ format: setup-dev  ## let ruff mend what it can
 
 lock:  ## resolve the locked versions anew
 	@scripts/lock.sh
+
+bench-capture: setup-dev  ## time capture beside its peers (../shared/peers), 5 M rows, 9 rounds: half an hour
+	@$(BIN)/python tests/bench/capture.py
+
+soak: setup-dev  ## kill capture at random for an hour (SOAK_SECONDS) and compare; and the other slow tests
+	@$(BIN)/python -m pytest -m soak --timeout 0 -s
 
 bench: setup-dev  ## time the first, the idle and the changed run of the main job; says where a bound is missed
 	@$(BIN)/python tests/bench/demo.py

@@ -1,31 +1,35 @@
 """Bronze: a batch from a source becomes one Delta commit, rows and position together.
 
-`_sequence` is an epoch (the snapshot's generation) and then the order within it: `epoch << 52 | order`. `_position` is one JSON
-for all rows of a batch: `{generation, complete, base, at, chunk?, content?}`, where `at` is where to follow the source's log
-from, `chunk` where an unfinished snapshot stopped, and `base` the last complete generation while this one is unfinished.
+`_sequence` is an epoch and then the order within it: `epoch << 52 | order`. A snapshot's generation is its first epoch; a
+failover to another server begins the next one. `_position` is one JSON for all rows of a batch:
+`{generation, epoch, complete, base, rows, mode, key, at, chunk?, content?}`, where `at` is where to follow the source's log from,
+`chunk` where an unfinished snapshot stopped, `base` the last complete generation while this one is unfinished, and `rows` how
+many rows the table has so far.
 """
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
-from urllib.parse import unquote
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
 
+from lake import maintenance
 from lake.crash import crash_point
 from lake.delta import Lake, join
 from lake.errors import PermanentFailure
-from lake.positions import Fact, facts
-from lake.sources.base import OP, ORDER, SOURCE_TS, Table
+from lake.fit import fit, grown
+from lake.positions import Fact, facts, reached_last
+from lake.sources.base import OP, ORDER, SOURCE_TS, WARNINGS, Mode, Table
 
 EPOCH_BITS = 52
 TABLES = "meta.tables"
+_END = 2**63 - 1
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 # First, so that they are among the columns that Delta keeps statistics of, however wide the source's table is.
 _OWN = pa.schema(
@@ -36,15 +40,19 @@ _OWN = pa.schema(
         (SOURCE_TS, _TIMESTAMP),
         ("_ingested_at", _TIMESTAMP),
         ("_batch", pa.string()),
+        (WARNINGS, pa.string()),
     ]
 )
+# What bronze adds to the source's columns.
+COLUMNS = tuple(_OWN.names)
 _COMMENTS = {
     OP: "r snapshot, c created, u updated, d deleted",
-    "_sequence": "orders all changes of the table: generation << 52 | order",
+    "_sequence": "orders all changes of the table: epoch << 52 | order",
     "_position": "where to go on capturing after this batch (JSON)",
     SOURCE_TS: "when the source made the change; null in a snapshot",
     "_ingested_at": "when the batch was captured",
     "_batch": "the batch that brought the row; one commit",
+    WARNINGS: "values that could not be kept as they are, such as a date that is none; null when all were",
 }
 _TABLES_SCHEMA = pa.schema(
     [
@@ -67,19 +75,31 @@ class Captured:
     database: str
     table: str
     key: tuple[str, ...]
-    mode: Literal["cdc", "snapshot"]
+    mode: Mode
     mirror: str
 
 
 @dataclass(frozen=True)
 class State:
-    """What bronze says about itself. `last_complete` is the generation that silver uses; 0: none yet."""
+    """What bronze says about itself. `last_complete` is the generation that silver uses; 0: none yet.
+
+    `sequence` is the highest one; rows from `below` on belong to a snapshot that is not finished and do not count.
+    """
 
     generation: int = 0
     complete: bool = False
     sequence: int = -1
     last_complete: int = 0
     position: Mapping[str, Any] | None = None
+
+    @property
+    def epoch(self) -> int:
+        """Epoch of the last batch: the generation, or more after a failover."""
+        return int((self.position or {}).get("epoch", self.generation))
+
+    @property
+    def below(self) -> int:
+        return _END if self.complete or not self.generation else self.generation << EPOCH_BITS
 
 
 def describe(source: str, table: Table) -> Captured:
@@ -133,65 +153,81 @@ def state(lake: Lake, name: str, version: int | None = None, known: Sequence[Fac
         found = State(at["generation"], at["complete"], sequence, at["generation"] if at["complete"] else at["base"], at)
     for fact in facts(lake) if known is None else known:
         generation = fact.tables.get(name, 0)
-        if fact.kind == "ended" and fact.version <= upto and generation > found.last_complete and generation >= found.generation:
+        ended = fact.kind == "ended" and generation > found.last_complete and generation >= found.generation
+        if ended and fact.versions.get(name, upto) <= upto:
             found = State(generation, True, max(found.sequence, generation << EPOCH_BITS), generation, fact.position)
     return found
 
 
-def write(lake: Lake, name: str, rows: pa.Table, epoch: int, position: Mapping[str, Any]) -> int:
+def consistent(lake: Lake, known: Sequence[Fact]) -> dict[str, tuple[int, State]]:
+    """Each captured table's version that belongs together with those of its source's other tables, and its state there.
+
+    That is the version at which all tables of the source had reached the same position: a capture that was killed between two
+    tables has brought one of them further. A table that has not gone on with the others since its last snapshot is as it is now.
+    """
+    reached, found = reached_last(known), {}
+    for table in captured(lake):
+        version = lake.version(table.name)
+        if version < 0:
+            continue
+        now, fact = state(lake, table.name, version, known), reached.get(table.name)
+        found[table.name] = version, now
+        if fact is not None and fact.tables[table.name] == now.last_complete and fact.versions.get(table.name, version) < version:
+            then = fact.versions[table.name]
+            found[table.name] = then, state(lake, table.name, then, known)
+    return found
+
+
+def write(lake: Lake, name: str, rows: pa.Table, epoch: int, position: Mapping[str, Any], more: Iterable[pa.Table] = ()) -> int:
     """Commit one batch, which has the source's columns and `_op`, `_order`, `_source_ts`. Returns the table's version.
 
-    Raises PermanentFailure where a column no longer fits the one in bronze.
+    `more` rows of the same columns are streamed into the same commit. New columns join the table; where a column has become
+    wider in the source, the whole table is first written anew. Raises PermanentFailure where a column no longer fits.
     """
-    count = rows.num_rows
     constant = {"_position": json.dumps(position), "_ingested_at": datetime.now(UTC), "_batch": uuid.uuid4().hex}
-    own = {
-        OP: rows.column(OP),
-        "_sequence": pc.add(rows.column(ORDER), pa.scalar(epoch << EPOCH_BITS, pa.int64())),
-        SOURCE_TS: rows.column(SOURCE_TS),
-        **{column: pa.repeat(pa.scalar(value, _OWN.field(column).type), count) for column, value in constant.items()},
-    }
-    data = rows.drop_columns([OP, ORDER, SOURCE_TS])
-    table = pa.table([own[field.name] for field in _OWN] + data.columns, schema=pa.schema([*_OWN, *data.schema]))
+    first = _with_own(rows, epoch, constant)
     try:
-        lake.create(name, table.schema, comments=_COMMENTS)
-        fitted, grown = _fit(name, table, lake.schema(name))
+        lake.create(name, first.schema, comments=_COMMENTS)
+        known = lake.schema(name)
+        schema = grown(name, first.schema, known)
+        if any(schema.field(field.name).type != field.type for field in known):
+            maintenance.rewrite(lake, name, pa.schema([schema.field(field.name) for field in known]))
+        parts = (fit(part, schema) for part in _stream(first, more, epoch, constant))
         crash_point("bronze.commit.before")
-        version = lake.append(name, fitted, merge_schema=grown)
+        data: pa.Table | pa.RecordBatchReader = next(parts)
+        if more:
+            data = pa.RecordBatchReader.from_batches(data.schema, _batches(data, parts))
+        version = lake.append(name, data, merge_schema=len(schema) > len(known))
     except (OSError, DeltaError) as error:
         raise PermanentFailure(f"{name}: cannot write to {lake.root}: {_disk(error)}") from error
     crash_point("bronze.commit.after")
     return version
 
 
-def _fit(name: str, rows: pa.Table, schema: pa.Schema) -> tuple[pa.Table, bool]:
-    """The rows in bronze's types, and whether they bring new columns. A column that the source dropped stays, as null."""
-    columns, fields = [], []
-    for field in schema:
-        if field.name not in rows.column_names:
-            columns.append(pa.nulls(rows.num_rows, field.type))
-        elif rows.schema.field(field.name).type == field.type:
-            columns.append(rows.column(field.name))
-        else:
-            columns.append(_narrower(name, field, rows.column(field.name)))
-        fields.append(pa.field(field.name, field.type))
-    news = [column for column in rows.column_names if column not in schema.names]
-    columns += [rows.column(column) for column in news]
-    fields += [rows.schema.field(column) for column in news]
-    return pa.table(columns, schema=pa.schema(fields)), bool(news)
+def _stream(first: pa.Table, more: Iterable[pa.Table], epoch: int, constant: Mapping[str, Any]) -> Iterator[pa.Table]:
+    yield first
+    for rows in more:
+        yield _with_own(rows, epoch, constant)
 
 
-def _narrower(name: str, field: pa.Field, values: pa.ChunkedArray) -> pa.ChunkedArray:
-    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
-    if any(kind(field.type) and kind(values.type) for kind in kinds):
-        try:
-            return pc.cast(values, field.type)
-        except pa.ArrowInvalid:
-            pass  # a value is too large: refused below, like every other change of type
-    raise PermanentFailure(
-        f"{name}: column {field.name} is {field.type} in bronze and {values.type} in the source; "
-        "change it back, or remove the bronze table's folder to capture it anew"
-    )
+def _batches(first: pa.Table, parts: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
+    yield from first.to_batches()
+    for part in parts:
+        yield from part.to_batches()
+
+
+def _with_own(rows: pa.Table, epoch: int, constant: Mapping[str, Any]) -> pa.Table:
+    """The rows with bronze's own columns first."""
+    count = rows.num_rows
+    own = {
+        OP: rows.column(OP),
+        "_sequence": pc.add(rows.column(ORDER), pa.scalar(epoch << EPOCH_BITS, pa.int64())),
+        SOURCE_TS: rows.column(SOURCE_TS),
+        WARNINGS: rows.column(WARNINGS) if WARNINGS in rows.column_names else pa.nulls(count, pa.string()),
+        **{column: pa.repeat(pa.scalar(value, _OWN.field(column).type), count) for column, value in constant.items()},
+    }
+    data = rows.drop_columns([column for column in (OP, ORDER, SOURCE_TS, WARNINGS) if column in rows.column_names])
+    return pa.table([own[field.name] for field in _OWN] + data.columns, schema=pa.schema([*_OWN, *data.schema]))
 
 
 def _tail(lake: Lake, name: str, version: int) -> tuple[int, dict[str, Any]] | None:
@@ -200,19 +236,28 @@ def _tail(lake: Lake, name: str, version: int) -> tuple[int, dict[str, Any]] | N
     actions = pa.table(table.get_add_actions(flatten=True))
     if not actions.num_rows:
         return None
-    # A space in the lake's own folder comes back as %20.
-    files = dict(zip(actions.column("path").to_pylist(), map(unquote, table.file_uris()), strict=True))
+    files = dict(zip(actions.column("path").to_pylist(), lake.files(name, version), strict=True))
     tops = actions.column("max._sequence").to_pylist() if "max._sequence" in actions.column_names else [None]
     if None in tops:  # a file that another tool wrote, without statistics
         found = lake.read(name, version, ["_sequence", "_position"])
     else:
-        newest = actions.column("path")[tops.index(max(tops))].as_py()
-        found = pq.read_table(files[newest], columns=["_sequence", "_position"])
+        found = _last_rows(files[actions.column("path")[tops.index(max(tops))].as_py()])
     if not found.num_rows:
         return None
     top = pc.max(found.column("_sequence")).as_py()
     at = found.column("_position")[pc.index(found.column("_sequence"), top).as_py()].as_py()
     return top, json.loads(at)
+
+
+def _last_rows(file: str) -> pa.Table:
+    """The part of a file that holds its highest `_sequence`."""
+    parquet = pq.ParquetFile(file)
+    place = parquet.schema_arrow.names.index("_sequence")
+    groups = range(parquet.metadata.num_row_groups)
+    marks = [parquet.metadata.row_group(group).column(place).statistics for group in groups]
+    told = all(mark is not None and mark.has_min_max for mark in marks)
+    wanted = [max(groups, key=lambda group: marks[group].max)] if told else list(groups)
+    return parquet.read_row_groups(wanted, columns=["_sequence", "_position"])
 
 
 def _disk(error: Exception) -> str:

@@ -25,6 +25,7 @@ class TableReport:
     rows: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     error: str = ""
+    paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class CaptureReport:
         return [
             {
                 "table": table.name,
-                "mode": table.mode,
+                "mode": f"{table.mode}, paused" if table.paused else table.mode,
                 **{words: table.rows[op] for op, words in _OPERATIONS.items()},
                 "seconds": round(table.seconds, 2),
                 "error": table.error,

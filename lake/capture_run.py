@@ -3,75 +3,79 @@
 import json
 import logging
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
-import pyarrow.compute as pc
-
-from lake import bronze, positions
-from lake.bronze import Captured, State
+from lake import bronze, maintenance, positions
 from lake.capture_report import Progress, TableReport
+from lake.capture_table import Counted, Entry, operations
 from lake.config import Source
 from lake.crash import crash_point
 from lake.delta import Lake
 from lake.errors import PermanentFailure, UsageError
-from lake.sources.base import OP, Batch, Failed, Position, Reader, Reset, Table, TableId
+from lake.reached import reached
+from lake.sources.base import Anew, Batch, Failed, Position, Reader, Reset, Table, TableId
 
 logger = logging.getLogger(__name__)
 
 _IDLE = timedelta(minutes=1)  # an idle source's position is written at most this often
 
 
-@dataclass
-class _Entry:
-    """One table within the run."""
+@dataclass(frozen=True)
+class Orders:
+    """What the caller wants beyond going on.
 
-    table: Table
-    captured: Captured
-    state: State
-    report: TableReport
-    wanted: bool = False  # the generation in bronze is to be replaced
+    `resnapshot` are patterns of tables to read anew in whole, `shrink` the percentage of the last load below which a snapshot is
+    refused.
+    """
+
+    resnapshot: Sequence[str] = ()
+    shrink: int = 80
 
 
 class Run:
     """Holds what one capture of a source knows. The caller holds the source's lock."""
 
-    def __init__(self, lake: Lake, source: Source, reader: Reader, resnapshot: Sequence[str], on_progress: Progress) -> None:
+    def __init__(self, lake: Lake, source: Source, reader: Reader, orders: Orders, on_progress: Progress) -> None:
         self._lake, self._source, self._reader, self._on_progress = lake, source, reader, on_progress
         self._facts = positions.facts(lake, source.name)
-        self._resnapshot = resnapshot
-        self._entries: dict[TableId, _Entry] = {}
-        self._committed = False
+        self._orders = orders
+        self._entries: dict[TableId, Entry] = {}
+        self._committed: set[str] = set()
 
     def all(self) -> list[TableReport]:
         self._discover()
-        self._snapshots()
-        self._changes()
+        try:
+            self._snapshots()
+            self._changes()
+        finally:
+            self._record_failures()
+        positions.prune(self._lake, self._source.name, self._facts)
         return [entry.report for entry in self._entries.values()]
 
     def _discover(self) -> None:
         tables = chosen(self._reader.tables(), self._source.tables, self._source.name)
         described = {table.id: bronze.describe(self._source.name, table) for table in tables}
         bronze.register(self._lake, [described[table.id] for table in tables if not table.error])
+        paused = positions.paused(self._facts)
         for table in tables:
             known = described[table.id]
             state = bronze.state(self._lake, known.name, known=self._facts)
-            report = TableReport(
-                self._source.name, table.name, known.name, known.mode, error=table.error and f"{table.name}: {table.error}"
-            )
-            entry = self._entries[table.id] = _Entry(table, known, state, report)
+            error = table.error and f"{table.name}: {table.error}"
+            report = TableReport(self._source.name, table.name, known.name, known.mode, error=error, paused=known.name in paused)
+            entry = self._entries[table.id] = Entry(table, known, state, report, state.epoch)
             entry.wanted = any(f.kind == "wanted" and f.tables.get(known.name, 0) >= state.generation > 0 for f in self._facts)
-            entry.wanted |= any(fnmatchcase(table.name, pattern) for pattern in self._resnapshot)
-            changed = state.position is not None and state.position.get("key", list(table.key)) != list(table.key)
-            # Rows are folded by key: under another key the old ones mean something else.
-            entry.wanted |= changed
+            entry.wanted |= any(fnmatchcase(table.name, pattern) for pattern in self._orders.resnapshot)
+            if entry.outdated:
+                logger.info("%s: %s: a new snapshot is due", known.name, entry.outdated)
+                entry.wanted = True
 
     def _snapshots(self) -> None:
-        due = [e for e in self._entries.values() if not e.report.error and e.table.key and (e.wanted or not e.state.complete)]
+        able = [e for e in self._entries.values() if not e.report.error and not e.report.paused]
+        due = [e for e in able if e.table.mode != "snapshot" and (e.wanted or not e.state.complete)]
         start: Position = {}
         if due:
             # Taken before the first row is read: what changes meanwhile is seen again in the log.
@@ -79,10 +83,10 @@ class Run:
             self._reader.probe(start)
         for entry in due:
             self._guarded(entry, lambda entry=entry: self._snapshot(entry, start))  # type: ignore[misc]
-        for entry in [e for e in self._entries.values() if not e.report.error and not e.table.key]:
+        for entry in [e for e in able if e.table.mode == "snapshot"]:
             self._guarded(entry, lambda entry=entry: self._whole(entry))  # type: ignore[misc]
 
-    def _guarded(self, entry: _Entry, work: Any) -> None:
+    def _guarded(self, entry: Entry, work: Any) -> None:
         """A table that fails for good stops alone; a failure that may pass stops the source, and is tried again as a whole."""
         began = time.monotonic()
         try:
@@ -91,7 +95,7 @@ class Run:
             self._failed(entry, str(error))
         entry.report.seconds += time.monotonic() - began
 
-    def _snapshot(self, entry: _Entry, start: Position) -> None:
+    def _snapshot(self, entry: Entry, start: Position) -> None:
         state, after = entry.state, None
         if entry.wanted or not state.generation or state.position is None or state.complete:
             self._begin(entry, {"at": start})
@@ -99,30 +103,28 @@ class Run:
             after = state.position["chunk"]
         self._read(entry, after)
 
-    def _whole(self, entry: _Entry) -> None:
+    def _whole(self, entry: Entry) -> None:
         # Taken first: what changes while the rows are read makes the next fingerprint differ.
         content = self._reader.fingerprint(entry.table)
-        state = entry.state
-        if not entry.wanted and state.complete and state.position is not None and state.position.get("content") == content:
+        if not entry.wanted and entry.state.complete and entry.position.get("content") == content:
             return
+        refused = positions.failures(self._facts).get(entry.captured.name)
+        if refused is not None and refused.position.get("content") == content and self._orders.shrink and not entry.wanted:
+            entry.refused = True
+            raise PermanentFailure(refused.position["error"])
         self._begin(entry, {"at": {}, "content": content})
         self._read(entry, None)
 
-    def _begin(self, entry: _Entry, position: Mapping[str, Any]) -> None:
-        """Open a new generation, beyond every one that bronze or a fact has named."""
-        named = [fact.tables.get(entry.captured.name, 0) for fact in self._facts]
-        generation = max([entry.state.generation, *named]) + 1
-        base = entry.state.last_complete
-        position = {"generation": generation, "complete": False, "base": base, "key": list(entry.table.key), **position}
-        entry.state = State(generation, False, entry.state.sequence, base, position)
-        entry.wanted = False
+    def _begin(self, entry: Entry, position: Mapping[str, Any]) -> None:
+        name = entry.captured.name
+        entry.begin(position, [max(fact.tables.get(name, 0), fact.epochs.get(name, 0)) for fact in self._facts])
 
-    def _read(self, entry: _Entry, after: Position | None) -> None:
+    def _read(self, entry: Entry, after: Position | None) -> None:
         done = 0
         for batch in self._reader.snapshot(entry.table, after):
-            position = {**(entry.state.position or {}), "chunk": dict(batch.end), "complete": batch.last}
+            position = entry.after_chunk(batch)
             if batch.last:
-                position.pop("chunk")
+                entry.refuse_shrinking({**entry.position, **position}, self._orders.shrink)
             self._commit(entry, batch, position)
             done += batch.rows.num_rows
             self._on_progress(entry.table.name, done, max(entry.table.rows, done))
@@ -130,34 +132,31 @@ class Run:
         if not entry.state.complete:
             raise PermanentFailure(f"{entry.table.name}: its snapshot ended without a last chunk")
 
-    def _commit(self, entry: _Entry, batch: Batch, position: Mapping[str, Any]) -> None:
+    def _commit(self, entry: Entry, batch: Batch, position: Mapping[str, Any]) -> None:
         began, name = time.monotonic(), entry.captured.name
-        generation = int(position["generation"])
-        version = bronze.write(self._lake, name, batch.rows, generation, position)
-        self._committed = True
+        more = Counted(batch.more)
+        version = bronze.write(self._lake, name, batch.rows, entry.epoch, position, more if batch.more else ())
+        self._committed.add(name)
         if batch.last and not batch.rows.num_rows:
             # No row can carry the position, so a fact does; the empty commit gives it a version that readers notice.
-            self._record("ended", {name: generation}, position, version)
-        complete = bool(position["complete"])
-        base = generation if complete else entry.state.last_complete
-        entry.state = State(generation, complete, entry.state.sequence, base, position)
-        counts = pc.value_counts(batch.rows.column(OP)).to_pylist()
-        entry.report.rows += Counter({count["values"]: count["counts"] for count in counts})
-        logger.info("%s: %d rows, version %d, %.2f s", name, batch.rows.num_rows, version, time.monotonic() - began)
+            self._record("ended", {name: int(position["generation"])}, position, versions={name: version})
+        counts = operations(batch.rows) + more.counts
+        entry.done(position, counts)
+        logger.info("%s: %d rows, version %d, %.2f s", name, counts.total(), version, time.monotonic() - began)
 
     def _changes(self) -> None:
-        since = {
-            id: self._resume(entry)
-            for id, entry in self._entries.items()
-            if entry.table.key and entry.state.complete and not entry.report.error
-        }
-        resets: list[_Entry] = []
+        since = {id: self._resume(entry) for id, entry in self._entries.items() if entry.follows}
+        resets: list[Entry] = []
         end: Position | None = None
         for change in self._reader.changes(since):
             if isinstance(change, Batch):
                 self._guarded(self._entries[change.table], lambda batch=change: self._apply(batch))  # type: ignore[misc]
             elif isinstance(change, Failed):
                 self._failed(self._entries[change.table], f"{'.'.join(change.table)}: {change.why}")
+            elif isinstance(change, Anew):
+                entry = self._entries[change.table]
+                entry.epoch += 1
+                logger.warning("%s: %s: its changes are in epoch %d from here on", entry.captured.name, change.why, entry.epoch)
             elif isinstance(change, Reset):
                 entry = self._entries[change.table]
                 logger.info("%s: %s in the source: a new snapshot is due", entry.captured.name, change.why)
@@ -168,8 +167,10 @@ class Run:
                 end = change.end
                 self._reached(end)
                 crash_point("capture.changes.group_done")
-        if end is not None:
-            self._reached(end, final=True)
+        for name in sorted(self._committed):
+            maintenance.tidy(self._lake, name)
+        if end is not None or self._committed:
+            self._reached(end or {}, final=True)
         if resets:
             self._after_resets(resets)
 
@@ -177,11 +178,10 @@ class Run:
         entry = self._entries[batch.table]
         if entry.report.error:
             return
-        position = {k: v for k, v in (entry.state.position or {}).items() if k != "chunk"}
-        self._commit(entry, batch, {**position, "complete": True, "at": dict(batch.end)})
+        self._commit(entry, batch, entry.after_changes(batch))
         self._on_progress(entry.table.name, entry.report.rows.total(), 0)
 
-    def _after_resets(self, resets: Sequence[_Entry]) -> None:
+    def _after_resets(self, resets: Sequence[Entry]) -> None:
         # A table that is gone keeps its last rows: a drop by mistake must not empty the warehouse. If it
         # comes back, it is read anew.
         present = {table.id for table in self._reader.tables()}
@@ -190,38 +190,45 @@ class Run:
             if entry.table.id in present:
                 self._guarded(entry, lambda entry=entry: self._snapshot(entry, start))  # type: ignore[misc]
 
-    def _resume(self, entry: _Entry) -> Position:
-        at: Position = (entry.state.position or {})["at"]
-        for fact in self._facts:
-            if fact.kind == "reached" and fact.tables.get(entry.captured.name) == entry.state.generation:
-                at = self._reader.later(at, fact.position)
-        return at
+    def _resume(self, entry: Entry) -> Position:
+        found = reached(entry.captured.name, entry.state, self._facts, self._reader.later)
+        assert found is not None  # it has a complete snapshot
+        entry.epoch = found.epoch
+        return found.position
 
     def _reached(self, end: Position, final: bool = False) -> None:
         """Record that all good tables are at `end`: after commits, and otherwise now and then."""
         last = next((fact for fact in reversed(self._facts) if fact.kind == "reached"), None)
-        covered = {
-            entry.captured.name: entry.state.generation
-            for entry in self._entries.values()
-            if entry.table.key and entry.state.complete and not entry.report.error and not entry.wanted
-        }
+        covered = {entry.captured.name: entry for entry in self._entries.values() if entry.good}
+        generations = {name: entry.state.generation for name, entry in covered.items()}
+        epochs = {name: entry.epoch for name, entry in covered.items() if entry.epoch != entry.state.generation}
         if not covered or (
-            last is not None and json.dumps(last.position) == json.dumps(dict(end)) and dict(last.tables) == covered
+            last is not None
+            and json.dumps(last.position) == json.dumps(dict(end))
+            and (dict(last.tables), dict(last.epochs)) == (generations, epochs)
         ):
             return
         recent = last is not None and datetime.now(UTC) - last.recorded_at < _IDLE
         if (final and self._committed) or not recent:
-            self._record("reached", covered, end)
+            versions = {name: self._lake.version(name) for name in covered}
+            self._record("reached", generations, end, versions=versions, epochs=epochs)
 
-    def _record(self, kind: positions.Kind, tables: Mapping[str, int], position: Position, version: int = -1) -> None:
-        number = self._facts[-1].number + 1 if self._facts else 1
-        self._facts.append(
-            positions.record(self._lake, self._source.name, kind, tables, position, number=number, version=version)
-        )
+    def _record(self, kind: positions.Kind, tables: Mapping[str, int], position: Position, **more: Mapping[str, int]) -> None:
+        number = positions.next_number(self._facts)
+        self._facts.append(positions.record(self._lake, self._source.name, kind, tables, position, number=number, **more))
 
-    def _failed(self, entry: _Entry, why: str) -> None:
+    def _failed(self, entry: Entry, why: str) -> None:
         logger.warning("%s", why)
         entry.report.error = entry.report.error or why
+
+    def _record_failures(self) -> None:
+        """Keep what stopped a table, for `cartlake status`; once, however often it is met."""
+        known = positions.failures(self._facts)
+        for entry in self._entries.values():
+            name, error = entry.captured.name, entry.report.error
+            if error and (name not in known or known[name].position.get("error") != error):
+                content = {"content": entry.position.get("content")} if entry.refused else {}
+                self._record("failed", {name: entry.state.generation}, {"error": error, **content})
 
 
 def chosen(tables: Sequence[Table], patterns: Sequence[str], source: str) -> list[Table]:

@@ -10,7 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -25,6 +25,7 @@ PREFIX = "CARTLAKE_"
 RESERVED = frozenset({"CARTLAKE_CONFIG", "CARTLAKE_CACHE", "CARTLAKE_CRASH", "CARTLAKE_CRASH_LEDGER"})
 _REFERENCE = re.compile(r"\$\{(\w+)\}")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(%|[KMG]i?B)?", re.IGNORECASE)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])", re.IGNORECASE)
 _UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 
@@ -43,6 +44,15 @@ def _size(value: object) -> object:
     return int(machine_memory() * number / 100) if unit == "%" else int(number * _UNITS[unit])
 
 
+def _duration(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    found = _DURATION.fullmatch(value.strip())
+    if not found:
+        raise ValueError("expected a time such as 30s, 10m, 6h or 1d")
+    return timedelta(seconds=float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2].lower()])
+
+
 def _listed(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
@@ -55,6 +65,7 @@ def _time_zone(value: str) -> str:
 
 
 Bytes = Annotated[int, BeforeValidator(_size), Field(gt=0)]
+Duration = Annotated[timedelta, BeforeValidator(_duration), Field(ge=timedelta(0))]
 Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 TimeZone = Annotated[str, BeforeValidator(_time_zone)]
 
@@ -77,17 +88,32 @@ class Engine(_Section):
 
 
 class Source(_Section):
-    kind: Literal["mysql", "mongodb"]
+    """`url` of files is a folder. `mode` and what follows it are MySQL's: see docs/capture.md."""
+
+    kind: Literal["mysql", "mongodb", "files"]
     url: str
     time_zone: TimeZone = "UTC"
     tables: Listed = ()
+    mode: Literal["auto", "cdc", "cursor", "snapshot"] = "auto"
+    cursor: Listed = ()
+    look_back: Duration = timedelta(minutes=10)
+    compare_keys: Duration = timedelta(days=1)
+    tls: Literal["auto", "off", "required", "verify"] = "auto"
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    format: Literal["auto", "csv", "ndjson", "combined"] = "auto"
+    header: Literal["auto", "yes", "no"] = "auto"
     name: str = ""
 
 
 class Capture(_Section):
-    chunk_rows: int = Field(100_000, ge=1)
+    chunk_rows: int = Field(250_000, ge=1)
     batch_rows: int = Field(50_000, ge=1)
     batch_bytes: Bytes = 64 * 2**20
+    retries: int = Field(3, ge=0)
+    poll: Duration = timedelta(seconds=1)
+    shrink: int = Field(80, ge=0, le=100)
 
 
 class Warehouse(_Section):

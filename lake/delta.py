@@ -1,10 +1,10 @@
-"""Delta tables through delta-rs: the only module that knows how a table is written.
+"""Delta tables through delta-rs: with `maintenance.py` the only module that knows how a table is written.
 
 A table has a name with dots, `gold.fact_sales`; each part is a folder below the lake's root. Change data feed is on,
 so every consumer can ask what changed since the version it read last.
 """
 
-import json
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,14 +12,15 @@ from typing import Literal
 from urllib.parse import quote, unquote
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, write_deltalake
+from deltalake import ColumnProperties, CommitProperties, DeltaTable, Schema, WriterProperties, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 from deltalake.transaction import AddAction
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from lake.crash import crash_point
 from lake.errors import PermanentFailure
-from lake.parquet import add_action, plain
+from lake.log import commits, entry, is_rewrite
+from lake.parquet import add_action, bounded, plain
 
 # Retention outlasts the oldest release that may be kept; delta-rs cleans the log by itself when it writes a checkpoint.
 _PROPERTIES: dict[str, str | None] = {
@@ -27,7 +28,11 @@ _PROPERTIES: dict[str, str | None] = {
     "delta.logRetentionDuration": "interval 90 days",
     "delta.deletedFileRetentionDuration": "interval 90 days",
 }
-_WRITER = WriterProperties(compression="ZSTD", compression_level=1)
+WRITER = WriterProperties(compression="ZSTD", compression_level=1)
+# Columns with a minimum and a maximum in the log. Delta's own rule is the first 32; some types may have none (see `bounded`).
+_BOUNDS = "delta.dataSkippingStatsColumns"
+_MOST_BOUNDS = 32
+_QUOTED = re.compile("`(?:[^`]|``)*`")
 _FEED_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
 _NO_SUCH = -1
 
@@ -82,22 +87,25 @@ class Lake:
             partition_by=list(partition_by),
             name=name,
             description=comment or None,
-            configuration=_PROPERTIES,
+            configuration={**_PROPERTIES, _BOUNDS: _bounds(plain(schema))},
         )
         crash_point("delta.created")
 
     def append(self, name: str, rows: pa.Table | pa.RecordBatch | pa.RecordBatchReader, *, merge_schema: bool = False) -> int:
         """Append rows in one commit; with `merge_schema` new columns join the table, null before. Returns the version."""
         table = self.open(name)
-        write_deltalake(table, rows, mode="append", schema_mode="merge" if merge_schema else None, writer_properties=_WRITER)
+        writer = _writer(rows.schema)
+        write_deltalake(table, rows, mode="append", schema_mode="merge" if merge_schema else None, writer_properties=writer)
         crash_point("delta.appended")
         return self._committed(table)
 
     def overwrite(self, name: str, rows: pa.Table | pa.RecordBatchReader, *, schema_change: bool = False) -> int:
         """Replace all rows in one commit; with `schema_change` the columns too. Returns the version."""
         table = self.open(name)
+        if schema_change:
+            self.prepare(table, rows.schema)
         write_deltalake(
-            table, rows, mode="overwrite", schema_mode="overwrite" if schema_change else None, writer_properties=_WRITER
+            table, rows, mode="overwrite", schema_mode="overwrite" if schema_change else None, writer_properties=WRITER
         )
         crash_point("delta.overwritten")
         return self._committed(table)
@@ -118,7 +126,7 @@ class Lake:
             predicate=" AND ".join(_same(rows, column) for column in key),
             source_alias="s",
             target_alias="t",
-            writer_properties=_WRITER,
+            writer_properties=WRITER,
         )
         if delete:
             merger = merger.when_matched_delete(gone)
@@ -138,6 +146,8 @@ class Lake:
         An overwrite may give the table another `schema`.
         """
         table = self.open(name)
+        if schema is not None:
+            self.prepare(table, schema)
         partitions = table.metadata().partition_columns
         files = sorted(Path(folder).rglob("*.parquet"))
         actions: list[AddAction] = [add_action(Path(self.path(name)), file, partitions) for file in files]
@@ -158,15 +168,20 @@ class Lake:
         Commits that move rows without changing them (compaction, `rewrite`) are skipped. None when the log no longer reaches
         back to `since`.
         """
-        root = Path(self.path(name))
-        found: list[str] = []
-        for version in range(since + 1, upto + 1):
-            entry = root / "_delta_log" / f"{version:020}.json"
-            if not entry.exists():
-                return None
-            adds = [action["add"] for action in map(json.loads, entry.read_text().splitlines()) if "add" in action]
-            found += [str(root / unquote(add["path"])) for add in adds if add["dataChange"]]
-        return found
+        root, found = Path(self.path(name)), commits(self.path(name), since, upto)
+        if found is None:
+            return None
+        adds = [action["add"] for actions in found for action in actions if "add" in action]
+        return [str(root / unquote(add["path"])) for add in adds if add["dataChange"]]
+
+    def rewritten(self, name: str, since: int, upto: int) -> bool:
+        """Whether a commit in (since, upto] wrote all rows in other types."""
+        return any(map(is_rewrite, commits(self.path(name), since, upto) or ()))
+
+    def files(self, name: str, version: int | None = None) -> list[str]:
+        """Data files of a table, as absolute paths."""
+        # A space in the lake's own folder comes back as %20.
+        return [unquote(file) for file in self.open(name, version).file_uris()]
 
     def feed(self, name: str, since: int, upto: int) -> pa.Table | None:
         """Changed rows of the commits in (since, upto]: the table's columns, `_change_type` and `_commit_version`.
@@ -179,7 +194,7 @@ class Lake:
             return (
                 empty.append(pa.field("_change_type", pa.string())).append(pa.field("_commit_version", pa.int64())).empty_table()
             )
-        if not (Path(self.path(name)) / "_delta_log" / f"{since + 1:020}.json").exists():
+        if not entry(self.path(name), since + 1).exists():
             return None
         rows = pa.table(table.load_cdf(starting_version=since + 1, ending_version=upto))
         return rows.cast(plain(rows.schema)).drop_columns(["_commit_timestamp"])
@@ -208,9 +223,31 @@ class Lake:
         """Columns of a table with plain Arrow types (string, int64 …)."""
         return plain(pa.schema(self.open(name, version).schema().to_arrow()))
 
+    def prepare(self, table: DeltaTable, schema: pa.Schema) -> None:
+        """Before a table gets other types: give up the bounds of columns that may have none then."""
+        known, allowed = table.metadata().configuration.get(_BOUNDS, ""), _QUOTED.findall(_bounds(plain(schema)))
+        kept = ",".join(name for name in _QUOTED.findall(known) if name in allowed)
+        if kept != known:
+            table.alter.set_table_properties({_BOUNDS: kept})
+            table.update_incremental()
+
     def _committed(self, table: DeltaTable) -> int:
         table.update_incremental()
         return table.version()
+
+
+def _writer(schema: pa.Schema) -> WriterProperties:
+    """A dictionary pays for text alone: of 1 M rows of sales, without one for their numbers and times, the commits took 0.48 s
+    of processor time instead of 0.94, and 16 MB instead of 22."""
+    plainly = ColumnProperties(dictionary_enabled=False)
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    columns = {field.name: plainly for field in schema if not any(is_text(field.type) for is_text in texts)}
+    return WriterProperties(compression="ZSTD", compression_level=1, column_properties=columns)
+
+
+def _bounds(schema: pa.Schema) -> str:
+    names = [field.name.replace("`", "``") for field in schema if bounded(field.type)]
+    return ",".join(f"`{name}`" for name in names[:_MOST_BOUNDS])
 
 
 def _folder(part: str) -> str:

@@ -15,6 +15,9 @@ from deltalake.transaction import AddAction
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 # Readers prune by prefixes at best; long texts would only grow the log.
 _LONGEST_TEXT = 32
+# What a 64 bit float holds exactly. Where a file's minimum and maximum of a column are equal, Sail 0.7.2 gives the bound, read as
+# a float, for every row of the file: 18446744073709551615 became 9223372036854775807.
+_EXACT_DIGITS = 15
 
 
 def plain(schema: pa.Schema) -> pa.Schema:
@@ -40,8 +43,15 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def add_action(root: Path, file: Path, partition_columns: Sequence[str]) -> AddAction:
-    """The add action of one file below the table's folder `root`."""
+def bounded(kind: pa.DataType) -> bool:
+    """Whether the log may hold a minimum and a maximum of columns of this type."""
+    if pa.types.is_decimal(kind):
+        return int(kind.precision) <= _EXACT_DIGITS
+    return not (pa.types.is_floating(kind) or pa.types.is_nested(kind))
+
+
+def add_action(root: Path, file: Path, partition_columns: Sequence[str], *, data_change: bool = True) -> AddAction:
+    """The add action of one file below the table's folder `root`; without `data_change` readers of changes skip it."""
     relative = file.relative_to(root)
     found = dict(part.split("=", 1) for part in relative.parts[:-1] if "=" in part)
     values = {name: None if found[name] == _NULL_PARTITION else unquote(found[name]) for name in partition_columns}
@@ -50,7 +60,7 @@ def add_action(root: Path, file: Path, partition_columns: Sequence[str]) -> AddA
         size=file.stat().st_size,
         partition_values=values,
         modification_time=int(file.stat().st_mtime * 1000),
-        data_change=True,
+        data_change=data_change,
         stats=json.dumps(statistics(pq.read_metadata(file))),
     )
 
@@ -63,8 +73,11 @@ def statistics(footer: pq.FileMetaData) -> dict[str, Any]:
     low: dict[str, Any] = {}
     high: dict[str, Any] = {}
     nulls: dict[str, int] = {}
+    kinds = footer.schema.to_arrow_schema()
     for column in range(footer.num_columns):
         name = footer.schema.column(column).path
+        if name in kinds.names and not bounded(kinds.field(name).type):
+            continue
         chunks = [footer.row_group(group).column(column).statistics for group in range(footer.num_row_groups)]
         if "." in name or not all(chunk is not None and chunk.has_null_count for chunk in chunks):
             continue

@@ -1,5 +1,6 @@
 """The main job on the real servers: a shop trades, every layer follows, and every row can be found again at its source."""
 
+import gzip
 import json
 import os
 import signal
@@ -113,6 +114,16 @@ def test_all_planted_dirt_and_nothing_else_is_in_quarantine(settings: Settings) 
     for at_source, name in tables.items():
         expected = sum(kind["count"] for kind in planted.values() if kind["table"] == at_source and kind["quarantined"])
         assert quarantined(settings, f"silver.{name}") == expected, name
+
+
+def test_the_lines_that_were_cut_and_no_others_are_missing_from_the_web_log(settings: Settings) -> None:
+    planted = json.loads((settings.sandbox.folder / "dirty.json").read_text())["weblog_line_cut"]["keys"]
+    lake = Lake(settings.lake_root)
+    kept_out = [json.loads(key) for key in lake.read("quarantine.weblog__files__access", columns=["key"])["key"].to_pylist()]
+    assert sorted(f"{file}:{line}" for file, line in kept_out) == sorted(planted)
+    files = list((settings.sandbox.folder / "weblog").glob("access-*.log.gz"))
+    written = sum(len(gzip.decompress(file.read_bytes()).splitlines()) for file in files)
+    assert lake.count("silver.weblog__files__access") == written - len(planted)
 
 
 def test_revenue_by_country_and_month_adds_up(settings: Settings) -> None:

@@ -68,10 +68,8 @@ def lacking(lake: Lake, name: str, source: Source) -> list[str]:
 def _versions(lake: Lake, found: Mapping[str, Table], captured: Mapping[str, Captured]) -> dict[str, At]:
     facts = positions.facts(lake)
     at: dict[str, At] = {}
-    for name in captured:
-        version = lake.version(name)
-        if version >= 0:
-            at[name] = At(version, bronze.state(lake, name, version, facts).last_complete)
+    for name, (version, state) in bronze.consistent(lake, facts).items():
+        at[name] = At(version, state.last_complete, state.below)
     for name in [*found, ref.SHOP]:
         version = lake.version(name)
         if version >= 0:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
+from lake.bronze import EPOCH_BITS
 from transforms import rules
-from transforms.inputs import EPOCH_BITS, Inputs
+from transforms.inputs import Inputs
 from transforms.table import ByKey, History, Table
 
 if TYPE_CHECKING:

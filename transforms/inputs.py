@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from lake.bronze import Captured
+from lake.bronze import EPOCH_BITS, Captured
 from lake.delta import Lake
 from lake.errors import PermanentFailure
 from transforms.engine import Engine
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 # `_sequence` is epoch << 52 | order; a snapshot's rows have their chunk's number as order, and changes come after them.
-EPOCH_BITS = 52
 _FIRST_CHANGE = 1 << 32
 _INTEGERS = ("tinyint", "smallint", "int", "bigint")
 # More changed rows than this are computed with the rest of their table, in the engine: they pass through Python otherwise.
@@ -85,7 +84,7 @@ class Bronze:
     def rows(self) -> DataFrame:
         """Every change up to the last complete snapshot and what followed it, as bronze has them."""
         rows = self.inputs.engine.read(self.inputs.lake.path(self.name), self.inputs.at[self.name].version)
-        return rows.filter(f"_sequence < {(self.generation + 1) << EPOCH_BITS}")
+        return rows.filter(f"_sequence < {self.inputs.at[self.name].below}")
 
     def present(self, source: Source | None = None) -> DataFrame:
         """The latest row of each key that is not deleted; of a table without a key the last snapshot as it stands."""
@@ -101,13 +100,15 @@ class Bronze:
         files = self.inputs.lake.added_files(self.name, since, upto)
         if files is None:
             raise TooMuch(f"the log of {self.name} no longer reaches back to version {since}")
+        if self.inputs.lake.rewritten(self.name, since, upto):
+            raise TooMuch(f"a column of {self.name} became wider")
         count = sum(pq.read_metadata(file).num_rows for file in files)
         if count > MOST_ROWS:
             raise TooMuch(f"{count:,} changes of {self.name} are as quick to compute with the whole table")
         schema: StructType = self.rows.schema
         if not files:
             return self.rows.limit(0)
-        low, high = self.generation << EPOCH_BITS, (self.generation + 1) << EPOCH_BITS
+        low, high = self.generation << EPOCH_BITS, self.inputs.at[self.name].below
         return self.inputs.engine.parquet(files, schema).filter(f"_sequence >= {low} and _sequence < {high}")
 
     def latest(self, rows: DataFrame) -> DataFrame:

@@ -10,14 +10,13 @@ import hashlib
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
-from lake.bronze import Captured
+from lake.bronze import COLUMNS, Captured
 from transforms.table import BUILD_GENERATION, ByKey, Rebuild, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# What bronze adds to the source's columns.
-BRONZE = ("_op", "_sequence", "_position", "_source_ts", "_ingested_at", "_batch")
+FILE = "transforms/mirror.py"
 
 
 def mirrors(captured: Iterable[Captured], taken: Collection[str]) -> dict[str, Table]:
@@ -34,11 +33,11 @@ def _mirror(captured: Captured) -> Table:
         reads=(captured.name,),
         update=ByKey(captured.name, {column: column for column in key}) if key else Rebuild(),
         function=_without_bronze_columns,
-        file="transforms/mirror.py",
+        file=FILE,
         fingerprint=hashlib.sha256(f"{BUILD_GENERATION} {key}".encode()).hexdigest()[:16],
         doc=f"The present state of {captured.table} in {captured.database} ({captured.source}), as the source has it.",
     )
 
 
 def _without_bronze_columns(rows: DataFrame) -> DataFrame:
-    return rows.drop(*BRONZE)
+    return rows.drop(*COLUMNS)

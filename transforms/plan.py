@@ -18,10 +18,14 @@ PENDING = -2
 
 @dataclass(frozen=True)
 class At:
-    """A version of an input; of a bronze table also the generation that counts (0: no snapshot is complete yet)."""
+    """A version of an input; of a bronze table also the generation that counts (0: no snapshot is complete yet).
+
+    Rows whose `_sequence` is `below` or more belong to a snapshot that is not finished.
+    """
 
     version: int
     generation: int = 0
+    below: int = 2**63 - 1
 
 
 @dataclass(frozen=True)

@@ -11,30 +11,16 @@ from typing import Any
 
 import pyarrow as pa
 
+from lake.bronze import EPOCH_BITS
 from lake.delta import Lake
-from transforms.inputs import EPOCH_BITS, Inputs
+from lake.quarantine import COMMENTS, SCHEMA, name
+from transforms.inputs import Inputs
+from transforms.mirror import FILE as MIRROR
 from transforms.rules import FLAG, keeps_out
 from transforms.table import ByKey, Table
 from transforms.write import Written
 
 CHECKS = "meta.checks"
-_SCHEMA = pa.schema(
-    [
-        ("key", pa.string()),
-        ("rule", pa.string()),
-        ("reason", pa.string()),
-        ("raw", pa.string()),
-        ("_sequence", pa.int64()),
-        ("quarantined_at", pa.timestamp("us", "UTC")),
-    ]
-)
-_COMMENTS = {
-    "key": "key columns of the row, as JSON",
-    "rule": "the first rule that the row breaks, in the order of its table's file",
-    "reason": "every rule that the row breaks",
-    "raw": "the row as bronze has it, as JSON; of a gold table the row that was computed",
-    "_sequence": "the change that brought the row; null in gold",
-}
 _CHECKS = pa.schema(
     [
         ("run", pa.string()),
@@ -56,19 +42,15 @@ class Scope:
     values: pa.Table | None = None
 
 
-def name(table: str) -> str:
-    """silver.sales -> quarantine.sales; a gold table keeps its layer, so that two cannot clash."""
-    layer, rest = table.split(".", 1)
-    return f"quarantine.{rest}" if layer == "silver" else f"quarantine.{layer}_{rest}"
-
-
 def settle(table: Table, inputs: Inputs, written: Written, scope: Scope) -> None:
     """Put the rows that a step kept out into quarantine, and let out those that it judged again and found good or gone."""
+    if table.file == MIRROR:
+        return  # it has no rules: what is in its place are lines of files, which capture put there
     lake, place = inputs.lake, name(table.name)
     out = written.kept_out if written.kept_out is not None and written.kept_out.num_rows else None
     if out is None and not lake.exists(place):
         return
-    lake.create(place, _SCHEMA, comment=f"Rows that {table.name} keeps out, and why", comments=_COMMENTS)
+    lake.create(place, SCHEMA, comment=f"Rows that {table.name} keeps out, and why", comments=COMMENTS)
     judged = (
         None if scope.values is None else {_json([row[column] for column in scope.columns]) for row in scope.values.to_pylist()}
     )
@@ -80,7 +62,7 @@ def settle(table: Table, inputs: Inputs, written: Written, scope: Scope) -> None
     gone = [row for key, row in before.items() if key not in now]
     if news or gone:
         marked = [{**row, "_delete": False} for row in news] + [{**row, "_delete": True} for row in gone]
-        rows = pa.Table.from_pylist(marked, schema=_SCHEMA.append(pa.field("_delete", pa.bool_())))
+        rows = pa.Table.from_pylist(marked, schema=SCHEMA.append(pa.field("_delete", pa.bool_())))
         lake.merge(place, rows, ["key"], delete="_delete")
 
 

@@ -4,7 +4,7 @@ A reader never writes and has never heard of Delta. Only the reader looks inside
 JSON, and hands it back.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -12,10 +12,13 @@ import pyarrow as pa
 
 Position = Mapping[str, Any]
 TableId = tuple[str, str]  # (database, table)
-Mode = Literal["cdc", "snapshot"]
+Mode = Literal["cdc", "cursor", "snapshot", "files"]
 
-# Columns that a reader adds to the source's own: the operation, its place within the epoch, and the source's clock.
-OP, ORDER, SOURCE_TS = "_op", "_order", "_source_ts"
+# Columns that a reader adds to the source's own: the operation, its place within the epoch, the source's clock, and what could
+# not be kept of a value (null where all was; the column may be left out).
+OP, ORDER, SOURCE_TS, WARNINGS = "_op", "_order", "_source_ts", "_warnings"
+# Names that bronze needs for itself, so that no column of a source may have them.
+RESERVED = (OP, ORDER, SOURCE_TS, WARNINGS, "_sequence", "_position", "_ingested_at", "_batch")
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 
@@ -23,7 +26,7 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 class Table:
     """One table of the source: its columns as Arrow types, its key (empty: none), and a guess of its rows.
 
-    `error` says why it cannot be captured at all.
+    `error` says why it cannot be captured at all, `follow` how the reader follows a table that has a key.
     """
 
     id: TableId
@@ -31,6 +34,7 @@ class Table:
     key: tuple[str, ...]
     rows: int = 0
     error: str = ""
+    follow: Mode = "cdc"
 
     @property
     def name(self) -> str:
@@ -38,20 +42,23 @@ class Table:
 
     @property
     def mode(self) -> Mode:
-        return "cdc" if self.key else "snapshot"
+        """How it is kept up to date: as `follow` says, but nothing can be followed without a key."""
+        return self.follow if self.key or self.follow == "files" else "snapshot"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one table, with `_op`, `_order` and `_source_ts`; `end` is where to go on after them.
+    """Rows of one table, with `_op`, `_order`, `_source_ts` and perhaps `_warnings`; `end` is where to go on after them.
 
-    `last` marks the final chunk of a snapshot (which may hold no rows).
+    `last` marks the final chunk of a snapshot (which may hold no rows). `more` are further rows of the same columns that do not
+    fit in memory at once, such as those of a huge transaction: read once, in order, and committed together with `rows`.
     """
 
     table: TableId
     rows: pa.Table
     end: Position
     last: bool = False
+    more: Iterable[pa.Table] = ()
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,22 @@ class Failed:
     why: str
 
 
-Change = Batch | Mark | Reset | Failed
+@dataclass(frozen=True)
+class Anew:
+    """`_order` of this table begins anew after its position, because another server is followed now: the epoch is raised.
+
+    Comes before any batch of the table.
+    """
+
+    table: TableId
+    why: str
+
+
+Change = Batch | Mark | Reset | Failed | Anew
+
+# Told all keys that a table has in the source, in parts with a column `_part`, it gives the keys that the lake has besides, and
+# those that the lake lacks, with their `_part`. So a reader compares without knowing where rows are kept.
+Difference = Callable[[Table, Iterable[pa.Table]], tuple[pa.Table, pa.Table]]
 
 
 class Reader(Protocol):

@@ -1,7 +1,7 @@
 """MySQL and MariaDB as a source: tables from information_schema, rows by key ranges, changes from the binary log.
 
-Not captured: views, sequences, system-versioned history, and XA transactions that are prepared but not yet committed when a
-capture ends. A position is `{server, file, pos}` and, on MariaDB, the `gtid` state that belongs to it.
+Not captured: views, sequences, and system-versioned history. A position is `{server, file, pos}` and, where the server has global
+ids, the `gtid` state or set that belongs to it; mysql_binlog has what else it may hold.
 """
 
 import logging
@@ -12,11 +12,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from lake import config
 from lake.errors import PermanentFailure
 from lake.sources import mysql_stream
-from lake.sources.base import OP, ORDER, SOURCE_TS, Batch, Change, Failed, Position, Table, TableId
+from lake.sources.base import RESERVED, Anew, Batch, Change, Difference, Failed, Position, Reader, Table, TableId
 from lake.sources.mysql_binlog import Captured, Changes, place
-from lake.sources.mysql_connect import Server, connect, failure, parse, rows, translated
+from lake.sources.mysql_connect import Server, connect, failure, rows, server_of, translated
+from lake.sources.mysql_follow import gone, moved, mysql_set, start
+from lake.sources.mysql_gtid import Gtids
 from lake.sources.mysql_snapshot import Ranges
 from lake.sources.mysql_types import Column, Mapped, map_column, quote
 from lake.sources.mysql_values import CODECS
@@ -28,20 +31,28 @@ _SETTINGS = {  # what the log must be like; None where a server that lacks the s
     "log_bin": ({"1", "ON"}, "--log-bin"),
     "binlog_format": ({"ROW"}, "SET GLOBAL binlog_format = 'ROW'"),
     "binlog_row_image": ({"FULL"}, "SET GLOBAL binlog_row_image = 'FULL'"),
-    "log_bin_compress": ({"0", "OFF"}, "SET GLOBAL log_bin_compress = OFF"),
-    "binlog_transaction_compression": ({"0", "OFF"}, "SET GLOBAL binlog_transaction_compression = OFF"),
     "binlog_row_value_options": ({""}, "SET GLOBAL binlog_row_value_options = ''"),
 }
+_WITHOUT_LOG = '; or follow the tables by a column that grows: mode = "cursor"'
 _NOT_A_COMMAND = 1064
 
 
-class MySQL:
-    """One server. `limits`: rows of a snapshot chunk, rows and bytes of a batch of changes."""
+def open(source: config.Source, url: str, limits: config.Capture, difference: Difference | None = None) -> Reader:
+    """The reader that the source's mode asks for, connected. In cursor mode `difference` finds deletes; without it none are."""
+    if source.mode == "cursor":
+        from lake.sources.mysql_cursor import MySQLCursor
 
-    def __init__(self, source: str, url: str, zone: str, limits: tuple[int, int, int]) -> None:
-        self._server: Server = parse(source, url)
-        self._zone = zone
-        self._chunk_rows, self._batch_rows, self._batch_bytes = limits
+        return MySQLCursor(source, url, limits, difference)
+    return MySQL(source, url, limits)
+
+
+class MySQL:
+    """One server, followed by its binary log. Raises Transient- or PermanentFailure when it cannot be reached."""
+
+    def __init__(self, source: config.Source, url: str, limits: config.Capture) -> None:
+        self._server: Server = server_of(source, url)
+        self._source, self._zone = source, source.time_zone
+        self._chunk_rows, self._batch_rows, self._batch_bytes = limits.chunk_rows, limits.batch_rows, limits.batch_bytes
         self._connection = connect(self._server)
         self._columns: dict[TableId, list[Column]] = {}
         self._tables: dict[TableId, Table] = {}
@@ -85,6 +96,8 @@ class MySQL:
         gtid = self._rows("SELECT @@gtid_binlog_pos")[0][0] if self.mariadb else None
         status = self._status()
         position: dict[str, Any] = {"server": self._identity(), "file": status[0], "pos": int(status[1])}
+        if not self.mariadb:
+            gtid = mysql_set(status)
         if gtid is not None:
             position["gtid"] = gtid
         self._check_logged(status)
@@ -117,24 +130,37 @@ class MySQL:
         target = self.position()
         oldest = self._oldest_file()
         reachable: dict[TableId, Position] = {}
+        elsewhere: set[TableId] = set()
         for table, position in since.items():
-            why = _gone(position, target, oldest)
+            why = gone(position, target, oldest)
             if why:
                 yield Failed(table, why)
-            else:
-                reachable[table] = position
-        start = min(reachable.values(), key=place, default=target)
-        if place(start) >= place(target):
+                continue
+            reachable[table] = position
+            if moved(position, target):
+                elsewhere.add(table)
+                yield Anew(table, f"the log of server {target['server']} ({target['file']}) is followed now, by GTID")
+        if not reachable:
+            return
+        begin = start(list(reachable.values()), target)
+        if place(begin) >= place(target):
             return
         captured = {table: self._captured(table) for table in reachable}
         connection = connect(self._server)
         try:
             with translated(self._server, "binary log"):
-                gtid = start.get("gtid") if self.mariadb else None
-                events = mysql_stream.events(connection, start["file"], int(start["pos"]), gtid or None)
-                yield from Changes(captured, reachable, (self._batch_rows, self._batch_bytes)).read(events, start, target)
+                events = self._events(connection, begin)
+                limits = self._batch_rows, self._batch_bytes
+                yield from Changes(captured, reachable, limits, frozenset(elsewhere)).read(events, begin, target)
         finally:
             connection.close()
+
+    def _events(self, connection: Any, begin: Position) -> Iterator[mysql_stream.Event]:
+        gtid = begin.get("gtid")
+        if self.mariadb:  # without a file, the empty state means: from the first transaction on
+            return mysql_stream.events(connection, begin["file"], int(begin["pos"]), gtid if gtid or not begin["file"] else None)
+        executed = Gtids(gtid).sent() if gtid is not None and not begin["file"] else None
+        return mysql_stream.events(connection, begin["file"], int(begin["pos"]), None, executed)
 
     def later(self, one: Position, other: Position) -> Position:
         return max(one, other, key=place)
@@ -146,18 +172,18 @@ class MySQL:
     def _table(self, table: TableId, key: tuple[str, ...], count: int) -> Table:
         columns, mapped = self._columns[table], self._mapped(table)
         unknown = [column for column, known in zip(columns, mapped, strict=True) if known is None]
-        taken = [
-            column.name
-            for column in columns
-            if column.name in (OP, ORDER, SOURCE_TS, "_sequence", "_position", "_ingested_at", "_batch")
-        ]
+        taken = [column.name for column in columns if column.name.lower() in RESERVED]  # Delta's names know no case
         error = ""
-        if unknown:
+        if not columns:
+            error = (
+                f"{self._server.user} may read none of its columns; GRANT SELECT ON {'.'.join(table)} TO {self._server.account};"
+            )
+        elif unknown:
             error = f"column {unknown[0].name} has the type {unknown[0].column_type}, which is not captured"
         elif taken:
             error = f"column {taken[0]} has a name that bronze needs for itself"
         fields = [pa.field(column.name, known.arrow) for column, known in zip(columns, mapped, strict=True) if known]
-        return Table(table, pa.schema(fields), key, count, error)
+        return Table(table, pa.schema(fields), key, count, error, "snapshot" if self._source.mode == "snapshot" else "cdc")
 
     def _mapped(self, table: TableId) -> list[Mapped]:
         return [map_column(column) for column in self._columns[table]]  # type: ignore[misc]
@@ -204,6 +230,7 @@ class MySQL:
                 )
                 raise PermanentFailure(
                     f"{self._server.where}: {name} is {actual[name] or 'empty'}, so changes cannot be followed; {how}"
+                    f"{_WITHOUT_LOG}"
                 )
 
     def _status(self) -> tuple[Any, ...]:
@@ -217,7 +244,7 @@ class MySQL:
             except pymysql.err.MySQLError as error:
                 if not error.args or error.args[0] != _NOT_A_COMMAND:
                     raise failure(self._server, error, "binary log") from error
-        raise PermanentFailure(f"{self._server.where}: the server keeps no binary log; start it with --log-bin")
+        raise PermanentFailure(f"{self._server.where}: the server keeps no binary log; start it with --log-bin{_WITHOUT_LOG}")
 
     def _check_logged(self, status: tuple[Any, ...]) -> None:
         only, ignored = ([name.strip() for name in str(part or "").split(",") if name.strip()] for part in status[2:4])
@@ -232,15 +259,3 @@ class MySQL:
 
     def _oldest_file(self) -> int:
         return min((mysql_stream.file_number(row[0]) for row in self._rows("SHOW BINARY LOGS")), default=0)
-
-
-def _gone(position: Position, target: Position, oldest: int) -> str:
-    """Why the log cannot be followed from here, empty if it can."""
-    again = "capture again with --resnapshot"
-    if position["server"] != target["server"]:
-        return f"was captured from another server (id {position['server']}, now {target['server']}); {again}"
-    if place(position) > place(target):
-        return f"the server's log was reset: {position['file']}:{position['pos']} lies beyond its end; {again}"
-    if place(position)[0] < oldest:
-        return f"{position['file']} is gone from the server, and with it changes that were not captured; {again}"
-    return ""

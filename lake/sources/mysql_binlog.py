@@ -1,56 +1,46 @@
-"""From the binary log's events to batches of whole transactions, for all tables of a server at once."""
+"""From the binary log's events to batches of whole transactions, for all tables of a server at once.
 
-import re
+Rows are only decoded when a batch is given, many events together (see mysql_images and mysql_decode).
+
+A position holds `server`, `file` and `pos`: what has been committed up to there is in bronze. And where needed: `gtid`, the same
+by global ids; `order`, the least order that is free, where compressed events hold more rows than bytes; `xa`, see below.
+
+XA. The rows of a prepared transaction stand in the log where it was prepared, but count only from its XA COMMIT on, which may
+come days later. They are held until then, and take their order from the commit, so that `_order` grows. A capture may end in
+between. Its position then says two things: `file` and `pos`, up to where commits are in bronze, and `xa`, the place before the
+oldest transaction that is still prepared, where the next capture begins to read. What it reads again before `file` and `pos` it
+skips by the place of the *commit*, which is before them exactly if the rows are in bronze: so nothing is doubled, and since
+reading begins before every open transaction, nothing is skipped. One that was prepared before the first snapshot's position
+cannot be known: when it is committed, its rows are in neither the snapshot nor the log that was read, and the tables stop with
+that reason.
+"""
+
 import struct
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 
 from lake.errors import PermanentFailure
+from lake.sources import mysql_statements as sql
 from lake.sources import mysql_stream as log
-from lake.sources.base import OP, ORDER, SOURCE_TS, TIMESTAMP, Batch, Change, Failed, Mark, Position, Reset, TableId
-from lake.sources.mysql_decode import Unreadable
-from lake.sources.mysql_rows import Layout, layout, table_map, table_name
-from lake.sources.mysql_types import Column, Mapped, convert
-from lake.sources.mysql_values import UnknownCharset
+from lake.sources.base import Batch, Change, Failed, Mark, Position, Reset, TableId
+from lake.sources.mysql_batch import Captured, decoded, free_after, pieces
+from lake.sources.mysql_cells import Unreadable
+from lake.sources.mysql_gtid import Gtids
+from lake.sources.mysql_images import Shape
+from lake.sources.mysql_layouts import OPS, Known, Layouts
+from lake.sources.mysql_transaction import Entry, Transaction
 
-_NAME = r"(?:`((?:[^`]|``)+)`|([\w$]+))"
-_EMPTIES = re.compile(
-    r"\s*(?:TRUNCATE(?:\s+TABLE)?|DROP\s+TABLE(?:\s+IF\s+EXISTS)?|RENAME\s+TABLE(?:\s+IF\s+EXISTS)?|CREATE\s+OR\s+REPLACE\s+TABLE)\s+(.*)",
-    re.IGNORECASE | re.DOTALL,
-)
-_EMPTIES_PART = re.compile(
-    rf"\s*ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?((?:{_NAME}\.)?{_NAME}).*\b(?:TRUNCATE|DROP|EXCHANGE|RENAME)\s+(?:PARTITION|TO|AS)\b",
-    re.IGNORECASE | re.DOTALL,
-)
-_DROPS_DATABASE = re.compile(rf"\s*DROP\s+(?:DATABASE|SCHEMA)\s+(?:IF\s+EXISTS\s+)?{_NAME}", re.IGNORECASE)
-_STATEMENT = re.compile(r"\s*(?:INSERT|UPDATE|DELETE|REPLACE|LOAD)\b", re.IGNORECASE)
-_COMMENT = re.compile(r"/\*(?!M?!).*?\*/|^\s*--[^\n]*\n", re.DOTALL | re.MULTILINE)
+__all__ = ["Captured", "Changes", "origin", "place"]
+
 _STANDALONE = 1  # flag of MariaDB's GTID event: one statement, no COMMIT follows
-
-
-@dataclass(frozen=True)
-class Captured:
-    """A table as the log's reader needs it."""
-
-    id: TableId
-    columns: Mapping[str, Column]
-    mapped: Mapping[str, Mapped]
-    key: tuple[str, ...]
-    schema: pa.Schema
-    zone: str
-
-
-@dataclass
-class _Buffer:
-    """Rows of one table that are waiting for their batch: runs of equal layout, since an ALTER may come between."""
-
-    runs: list[tuple[Layout, list[tuple[Any, ...]]]] = field(default_factory=list)
-    ops: list[str] = field(default_factory=list)
-    orders: list[int] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
+_UNREADABLE = (Unreadable, ValueError, IndexError, OverflowError, struct.error, zlib.error, pa.ArrowException)
+_NO_ID: tuple[str, int] = "", 0
+_AGAIN = "capture again with --resnapshot"
 
 
 def place(position: Position) -> tuple[int, int]:
@@ -58,230 +48,302 @@ def place(position: Position) -> tuple[int, int]:
     return log.file_number(position["file"]), int(position["pos"])
 
 
-class Changes:
-    """Folds events into batches. `since` says what each table has; `limits` are rows and bytes of log per batch."""
+def origin(position: Position) -> Position:
+    """Where reading must begin, so that nothing after the position is missed."""
+    return {**position, **position["xa"]} if "xa" in position else position
 
-    def __init__(self, tables: Mapping[TableId, Captured], since: Mapping[TableId, Position], limits: tuple[int, int]) -> None:
-        self._tables = dict(tables)
-        self._since = {table: place(position) for table, position in since.items()}
+
+class Changes:
+    """Folds events into batches. `since` says what each table has; `limits` are rows and bytes of log per batch.
+
+    Tables in `elsewhere` were captured from another server: what they have is told by GTID, not by place.
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[TableId, Captured],
+        since: Mapping[TableId, Position],
+        limits: tuple[int, int],
+        elsewhere: frozenset[TableId] = frozenset(),
+    ) -> None:
+        self._tables = {table: captured for table, captured in tables.items() if captured.key}
+        self._since = {table: place(position) for table, position in since.items() if table not in elsewhere}
+        self._seen = {table: Gtids(since[table]["gtid"]) for table in elsewhere}
+        self._caught_up = max(self._since.values(), default=(0, 0))
+        self._free = {table: int(position.get("order", 0)) for table, position in since.items() if table not in elsewhere}
         self._rows, self._bytes = limits
-        self._maps: dict[int, tuple[Captured, Layout] | None] = {}
-        self._layouts: dict[bytes, Layout] = {}
-        self._buffers: dict[TableId, _Buffer] = {}
-        self._pending: list[tuple[TableId, Layout, str, int, log.Event]] = []
-        self._held = [0, 0]
+        self._layouts = Layouts(self._tables)
+        self._buffers: dict[TableId, list[Entry]] = {}
+        self._held_bytes, self._held_rows = 0, 0.0
+        self._row_bytes: dict[Shape, float] = {}
+        self._running = Transaction(self._bytes)
+        self._target: Position = {}
+        self._prepared: dict[sql.Xid, tuple[Transaction, Position]] = {}
+        self._ending: sql.Xid | None = None  # which of them the running statement commits
         self._notices: list[Change] = []
+        self._gtids: Gtids | None = None
+        self._gtid: tuple[int | str, int] = _NO_ID  # the running transaction's
+        self._previous: tuple[int, int] | None = None  # what its domain had before
 
     def read(self, events: Iterator[log.Event], start: Position, target: Position) -> Iterator[Change]:
         """Changes up to `target`, a batch of a table at a time; a `Mark` after each group that belongs together."""
-        end, gtids = start, _domains(start.get("gtid"))
-        goal, standalone, current = place(target), False, ""
+        self._target = target
+        self._gtids = Gtids(start["gtid"]) if "gtid" in start else None
+        try:
+            yield from self._read(events, start, target)
+        finally:
+            for transaction in (self._running, *(prepared for prepared, _ in self._prepared.values())):
+                transaction.clear()
+
+    def _read(self, events: Iterator[log.Event], start: Position, target: Position) -> Iterator[Change]:
+        goal, at, alone = place(target), (str(start["file"]), *place(start)), True
+        began: log.Event | None = None
+        layouts = self._layouts
         for event in events:
-            commits = event.kind == log.XID
-            if event.kind == log.GTID_MARIADB:
-                sequence, domain, flags = (
-                    int.from_bytes(event.body[:8], "little"),
-                    int.from_bytes(event.body[8:12], "little"),
-                    event.body[12],
-                )
-                gtids[domain] = f"{domain}-{event.server_id}-{sequence}"
-                standalone = bool(flags & _STANDALONE)
-                if (log.file_number(event.file), event.start) >= goal:
+            kind, body = event.kind, event.body
+            commits = kind == log.XID
+            if commits:
+                pass
+            elif kind == log.TABLE_MAP:
+                layouts.announce(body)
+            elif kind in OPS:
+                found = layouts.announced.get(body[:6])
+                if found is not None and self._take(found, event):
+                    yield from self._flush(self._position(*at, within=True))  # what is spilled now must not add to what is held
+            elif kind in _BEGINS:
+                if (event.number, event.start) >= goal:
                     break
-            elif event.kind == log.TABLE_MAP:
-                self._map(event)
-            elif event.kind in _ROWS:
-                self._take(event)
-            elif event.kind == log.QUERY:
-                current = _statement(event)
-                commits = self._query(event, current) or standalone
-            elif event.kind in _REFUSED:
-                raise PermanentFailure(f"{event.file}:{event.start}: {_REFUSED[event.kind]}")
+                began, alone = event, kind != log.GTID_MARIADB or bool(body[12] & _STANDALONE)
+                self._begin(event)
+            elif kind == log.QUERY:
+                if body.endswith(b"\0BEGIN"):
+                    alone = False
+                elif body.endswith(b"\0COMMIT"):
+                    commits = True
+                else:
+                    text = sql.statement(body)
+                    alone = alone and not text.startswith("XA START")
+                    commits = self._query(event, text) or alone
+            elif kind == log.XA_PREPARE:
+                one_phase, xid = sql.xa_prepared(body)
+                if not one_phase and began is not None:
+                    self._prepare(xid, began)
+                commits = True
+            elif kind in _REFUSED:
+                raise PermanentFailure(f"{event.file}:{event.start}: {_REFUSED[kind]}")
             if not commits:
                 continue
-            standalone = False
-            end = {**end, "file": event.file, "pos": event.end}
-            if "gtid" in start:
-                end["gtid"] = ",".join(gtids[domain] for domain in sorted(gtids))
-            self._commit(event)
-            full = self._held[0] >= self._rows or self._held[1] >= self._bytes
-            done = place(end) >= goal
-            if full or done or self._notices:
-                yield from self._flush(end)
+            alone = True
+            if self._running.spilled and self._buffers:
+                yield from self._flush(self._position(*at, within=True))
+            at = event.file, event.number, event.end
+            if self._ending is not None:  # only now: positions given before this commit must still reach back to its rows
+                del self._prepared[self._ending]
+                self._ending = None
+            if self._running.unreadable:
+                self._give_up(event)
+            if self._running.spilled:
+                yield from self._large(event, self._position(*at))
+            elif self._running.entries:
+                self._commit(event)
+            done = at[1:] >= goal
+            if done or self._notices or self._held_rows >= self._rows or self._held_bytes >= self._bytes:
+                yield from self._flush(self._position(*at))
             if done:
-                break
-        yield from self._flush(target if place(target) > place(end) else end)
+                return
+        if at[1:] < goal:
+            at = target["file"], *goal
+        yield from self._flush(self._position(*at))
 
-    def _map(self, event: log.Event) -> None:
-        number, database, name = table_name(event.body)
-        self._maps[number] = None
-        captured = self._tables.get((database, name))
-        if captured is None:
+    def _position(self, file: str, number: int, pos: int, within: bool = False) -> dict[str, Any]:
+        """The position of a place; `within` a transaction, what it was before that began."""
+        position: dict[str, Any] = {"server": self._target["server"], "file": file, "pos": pos}
+        if self._gtids is not None:
+            position["gtid"] = (self._before() if within else self._gtids).text()
+        elif "gtid" in self._target and (number, pos) == place(self._target):
+            position["gtid"] = self._target["gtid"]
+        if self._prepared:  # in the order of the log, so the first is the oldest
+            position["xa"] = next(iter(self._prepared.values()))[1]
+        return position
+
+    def _begin(self, event: log.Event) -> None:
+        """Note the id of the transaction that begins."""
+        body = event.body
+        if event.kind == log.GTID_TAGGED:
+            self._gtids = None  # ids with a tag are not read here, so no other server can be followed from here on
+        if event.kind == log.GTID_MARIADB:
+            source: int | str = int.from_bytes(body[8:12], "little")
+            number = int.from_bytes(body[:8], "little")
+        elif event.kind == log.GTID_MYSQL:
+            source, number = str(UUID(bytes=body[1:17])), int.from_bytes(body[17:25], "little")
+        else:
+            self._gtid = _NO_ID
             return
-        described = event.body[6:]  # all but the table's number
-        try:
-            if described not in self._layouts:
-                self._layouts[described] = layout(table_map(event.body), captured.columns, captured.key)
-            self._maps[number] = captured, self._layouts[described]
-        except (Unreadable, UnknownCharset) as error:
-            self._fail(captured.id, f"{error}")
+        self._gtid = source, number
+        if self._gtids is not None:
+            self._previous = self._gtids.add(source, event.server_id, number)
 
-    def _take(self, event: log.Event) -> None:
-        found = self._maps.get(int.from_bytes(event.body[:6], "little"))
-        # Only the commit tells whether the table has this transaction already, and rows are only decoded if it has not.
-        if found is not None and found[0].id in self._tables:
-            self._pending.append(
-                (found[0].id, found[1], _ROWS[event.kind], log.file_number(event.file) << 32 | event.start, event)
-            )
+    def _before(self) -> Gtids:
+        assert self._gtids is not None
+        return self._gtids.without(*self._gtid, self._previous)
+
+    def _prepare(self, xid: sql.Xid, began: log.Event) -> None:
+        before: dict[str, Any] = {"file": began.file, "pos": began.start}
+        if self._gtids is not None:
+            before["gtid"] = self._before().text()
+        self._prepared[xid] = self._running, before
+        self._running = Transaction(self._bytes)
+
+    def _take(self, known: Known, event: log.Event) -> bool:
+        """Hold an event of rows. True when a transaction has just grown too large for memory."""
+        if known.layout is None:
+            self._running.unreadable.setdefault(known.table, known.why)
+            return False
+        try:
+            found = known.shape(event.kind, event.body)
+        except _UNREADABLE as error:
+            self._running.unreadable.setdefault(known.table, f"{event.file}:{event.start}: {error}")
+            return False
+        running = self._running
+        before = bool(running.spilled)
+        running.add(Entry(known.table, found, event.number << 32 | event.start, event.timestamp, event.body))
+        return bool(running.spilled) and not before and bool(self._buffers)
+
+    def _has(self, table: TableId, last: log.Event) -> bool:
+        """Whether the table has what was committed by this event, or is no longer followed."""
+        if table not in self._tables:
+            return True
+        seen = self._seen.get(table)
+        return seen.has(*self._gtid) if seen is not None else (last.number, last.end) <= self._since[table]
 
     def _commit(self, last: log.Event) -> None:
-        end = log.file_number(last.file), last.end
-        for table, columns, op, order, event in self._pending:
-            if table not in self._tables or end <= self._since[table]:
+        running = self._running
+        checked = bool(self._seen) or (last.number, last.end) <= self._caught_up or len(self._tables) != len(self._since)
+        for entry in running.entries:
+            if checked and self._has(entry.table, last):
                 continue
-            header = 8
-            if event.kind in (log.WRITE_V2, log.UPDATE_V2, log.DELETE_V2):
-                header += int.from_bytes(event.body[8:10], "little")
-            try:
-                rows = columns.rows(event.body, header, 2 if op == "u" else 1)
-            except (Unreadable, ValueError, IndexError, struct.error) as error:
-                self._fail(table, f"{event.file}:{event.start}: a row cannot be read: {error}")
-                continue
-            self._add(table, columns, op, rows, order, event)
-        self._pending.clear()
+            if entry.order < running.least:
+                entry = entry._replace(order=running.least)
+            held = self._buffers.get(entry.table)
+            if held is None:
+                held = self._buffers[entry.table] = []
+            held.append(entry)
+            size = len(entry.body)
+            self._held_bytes += size
+            self._held_rows += max(1.0, size / self._row_bytes.get(entry.shape, entry.shape.row_bytes))
+        running.clear()
 
-    def _add(self, table: TableId, columns: Layout, op: str, rows: list[tuple[Any, ...]], order: int, event: log.Event) -> None:
-        if not self._tables[table].key:
-            return  # captured in whole snapshots; its changes in the log are of no use
-        buffer = self._buffers.setdefault(table, _Buffer())
-        ops = [op] * len(rows)
-        if op == "u":
-            ops, rows = _updates(rows, columns.key)
-        if not buffer.runs or buffer.runs[-1][0] is not columns:
-            buffer.runs.append((columns, []))
-        buffer.runs[-1][1].extend(rows)
-        buffer.ops.extend(ops)
-        buffer.orders.extend(range(order, order + len(rows)))
-        buffer.times.extend([event.timestamp] * len(rows))
-        self._held[0] += len(rows)
-        self._held[1] += len(event.body)
+    def _give_up(self, last: log.Event) -> None:
+        for table, why in self._running.unreadable.items():
+            if not self._has(table, last):
+                self._fail(table, why)
 
-    def _query(self, event: log.Event, statement: str) -> bool:
+    def _query(self, event: log.Event, text: str) -> bool:
         """Note what a statement does to our tables. True if it ends a transaction."""
-        if statement.upper() == "COMMIT":
+        if text.upper() == "COMMIT":
             return True
-        if _STATEMENT.match(statement):
+        if sql.changes_rows(text):
             raise PermanentFailure(
                 f"{event.file}:{event.start}: a change was logged as a statement, not as rows; "
-                "keep binlog_format=ROW, and capture again with --resnapshot"
+                f"keep binlog_format=ROW, and {_AGAIN}"
             )
-        for table in _emptied(statement, _schema(event), self._tables):
-            if (log.file_number(event.file), event.end) > self._since[table]:
-                self._notices.append(Reset(table, statement.split("\n")[0][:80]))
-                self._buffers.pop(table, None)
-                self._tables.pop(table)
+        if sql.takes_back(text):
+            for table in self._running.tables:  # the log of an engine that has transactions holds none that was taken back
+                self._running.unreadable[table] = (
+                    f"{event.file}:{event.start}: rows that were taken back are in the log; {_AGAIN}"
+                )
+            return " TO " not in text.upper()
+        ended = sql.xa_end(text)
+        if ended:
+            self._end_prepared(event, *ended)
+            return True
+        for table in sql.emptied(text, sql.schema(event.body), self._tables):
+            if not self._has(table, event):
+                self._drop(table, Reset(table, text.split("\n")[0][:80]))
         return False
 
+    def _end_prepared(self, event: log.Event, commits: bool, xid: sql.Xid) -> None:
+        transaction, _ = self._prepared.get(xid, (None, None))
+        if transaction is not None and commits:
+            self._running, self._ending, transaction.least = transaction, xid, event.number << 32 | event.start
+        elif transaction is not None:
+            transaction.clear()
+            del self._prepared[xid]
+        elif commits:
+            for table in list(self._tables):
+                if not self._has(table, event):
+                    self._fail(
+                        table, f"{event.file}:{event.start}: an XA transaction was prepared before the first capture; {_AGAIN}"
+                    )
+
     def _fail(self, table: TableId, why: str) -> None:
-        self._notices.append(Failed(table, why))
+        self._drop(table, Failed(table, why))
+
+    def _drop(self, table: TableId, notice: Change) -> None:
+        self._notices.append(notice)
         self._tables.pop(table, None)
         self._buffers.pop(table, None)
 
-    def _flush(self, end: Position) -> Iterator[Change]:
+    def _flush(self, end: dict[str, Any]) -> Iterator[Change]:
         yield from self._notices
-        self._notices = []
-        for table, buffer in self._buffers.items():
-            captured = self._tables[table]
-            try:
-                rows = _arrow(captured, buffer)
-            except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-                self._tables.pop(table)
-                yield Failed(
-                    table, f"a value in the log does not fit its column as it is now ({error}); capture again with --resnapshot"
-                )
-                continue
-            yield Batch(table, rows, end)
-        self._buffers, self._held = {}, [0, 0]
-        yield Mark(end)
+        buffers, self._buffers, self._notices, self._held_bytes, self._held_rows = self._buffers, {}, [], 0, 0.0
+        for table in list(buffers):
+            entries = buffers.pop(table)
+            free = free_after(entries, self._free.get(table, 0))
+            yield from self._given(table, pieces(entries, self._row_bytes), free, end)
+        yield Mark(_ordered(end, max(self._free.values(), default=0)))
+
+    def _large(self, last: log.Event, end: dict[str, Any]) -> Iterator[Change]:
+        """A transaction that lies in files: one batch of each table, read while it is written."""
+        running = self._running
+        running.spill()
+        for table, spill in running.spilled.items():
+            if not self._has(table, last):
+                free = spill.free(max(self._free.get(table, 0), running.least))
+                yield from self._given(table, pieces(spill.entries(running.least), self._row_bytes), free, end)
+        running.clear()
+        yield Mark(_ordered(end, max(self._free.values(), default=0)))
+
+    def _given(self, table: TableId, parts: Iterator[list[Entry]], free: int, end: dict[str, Any]) -> Iterator[Change]:
+        """One batch: its first piece decoded now, the others while it is written. `free` is the least order free after all."""
+        captured, least, first = self._tables[table], self._free.get(table, 0), next(parts)
+        second = next(parts, None)
+        try:
+            rows, least = decoded(captured, first, least, noted=second is not None)
+        except _UNREADABLE as error:
+            self._tables.pop(table)
+            yield Failed(table, _misfit(error))
+            return
+        each = sum(len(entry.body) for entry in first) / max(1, rows.num_rows)
+        self._row_bytes.update(dict.fromkeys({entry.shape for entry in first}, each))
+        self._free[table] = least if second is None else free
+        more = _rest(captured, chain([second], parts), least) if second is not None else ()
+        yield Batch(table, rows, _ordered(end, self._free[table]), more=more)
 
 
-_ROWS = {log.WRITE_V1: "c", log.WRITE_V2: "c", log.UPDATE_V1: "u", log.UPDATE_V2: "u", log.DELETE_V1: "d", log.DELETE_V2: "d"}
-_COMPRESSED = (
-    "the log is compressed; set log_bin_compress=OFF (MySQL: binlog_transaction_compression=OFF), "
-    "and capture again with --resnapshot"
-)
+def _rest(table: Captured, parts: Iterable[list[Entry]], least: int) -> Iterator[pa.Table]:
+    for piece in parts:
+        try:
+            rows, least = decoded(table, piece, least, noted=True)
+        except _UNREADABLE as error:
+            raise PermanentFailure(f"{'.'.join(table.id)}: {_misfit(error)}") from error
+        yield rows
+
+
+def _misfit(error: Exception) -> str:
+    return f"{error}" if isinstance(error, Unreadable) else (
+        f"a value in the log does not fit its column as it is now ({error}); {_AGAIN}"
+    )  # fmt: skip
+
+
+def _ordered(end: Position, free: int) -> Position:
+    """The position with the least order that is free, where that is not simply its place."""
+    number, pos = place(end)
+    return {**end, "order": free} if free > number << 32 | pos else end
+
+
+_BEGINS = {log.GTID_MARIADB, log.GTID_MYSQL, log.GTID_ANONYMOUS, log.GTID_TAGGED}
 _REFUSED = {
-    log.INCIDENT: "the server lost events of its log; capture again with --resnapshot",
-    log.COMPRESSED_TRANSACTION: _COMPRESSED,
-    log.PARTIAL_UPDATE: "JSON columns are logged in parts; set binlog_row_value_options='', and capture again with --resnapshot",
-    **dict.fromkeys(range(log.COMPRESSED_FIRST, log.COMPRESSED_LAST + 1), _COMPRESSED),
+    log.INCIDENT: f"the server lost events of its log; {_AGAIN}",
+    log.PARTIAL_UPDATE: f"JSON columns are logged in parts; set binlog_row_value_options='', and {_AGAIN}",
 }
-
-
-def _updates(images: list[tuple[Any, ...]], key: tuple[int, ...]) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Before and after images in turn -> rows; a key that changes is a delete of the old one and a new row."""
-    ops, rows = [], []
-    for before, after in zip(images[::2], images[1::2], strict=True):
-        if any(before[i] != after[i] for i in key):
-            ops.append("d")
-            rows.append(before)
-            ops.append("c")
-        else:
-            ops.append("u")
-        rows.append(after)
-    return ops, rows
-
-
-def _arrow(table: Captured, buffer: _Buffer) -> pa.Table:
-    parts = []
-    for columns, rows in buffer.runs:
-        values = dict(zip(columns.names, zip(*rows, strict=True), strict=True))
-        arrays = []
-        for target in table.schema:
-            if target.name in values:
-                mapped = table.mapped[target.name]
-                arrays.append(convert(pa.array(values[target.name], mapped.wire), mapped, table.zone))
-            else:
-                arrays.append(pa.nulls(len(rows), target.type))
-        parts.append(pa.table(arrays, schema=table.schema))
-    times = pa.array([second * 1_000_000 for second in buffer.times], pa.int64()).cast(TIMESTAMP)
-    return (
-        pa.concat_tables(parts)
-        .append_column(OP, pa.array(buffer.ops, pa.string()))
-        .append_column(ORDER, pa.array(buffer.orders, pa.int64()))
-        .append_column(SOURCE_TS, times)
-    )
-
-
-def _schema(event: log.Event) -> str:
-    size, status = event.body[8], int.from_bytes(event.body[11:13], "little")
-    return event.body[13 + status : 13 + status + size].decode("utf-8", "replace")
-
-
-def _statement(event: log.Event) -> str:
-    size, status = event.body[8], int.from_bytes(event.body[11:13], "little")
-    text = event.body[13 + status + size + 1 :].decode("utf-8", "replace")
-    return _COMMENT.sub(" ", text).strip()
-
-
-def _emptied(statement: str, database: str, tables: Mapping[TableId, Captured]) -> list[TableId]:
-    """Which of our tables a statement empties, drops or replaces, wholly or in part."""
-    dropped = _DROPS_DATABASE.match(statement)
-    if dropped:
-        return [table for table in tables if table[0] == _unquoted(dropped[1], dropped[2])]
-    found = _EMPTIES.match(statement) or _EMPTIES_PART.match(statement)
-    if not found:
-        return []
-    named = set()
-    for names in re.findall(rf"(?:{_NAME}\s*\.\s*)?{_NAME}", found[1]):
-        named.add((_unquoted(names[0], names[1]) or database, _unquoted(names[2], names[3])))
-    return [table for table in tables if table in named]
-
-
-def _unquoted(quoted: str | None, plain: str | None) -> str:
-    return quoted.replace("``", "`") if quoted else plain or ""
-
-
-def _domains(gtid: str | None) -> dict[int, str]:
-    """MariaDB's GTID state "0-1-24,1-1-7" -> {0: "0-1-24", 1: "1-1-7"}."""
-    return {int(one.split("-")[0]): one for one in gtid.split(",")} if gtid else {}

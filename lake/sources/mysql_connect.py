@@ -1,15 +1,18 @@
 """Connections to MySQL and MariaDB, and what their errors mean."""
 
 import re
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import quote, unquote, urlsplit
 
 import pymysql
 from pymysql.cursors import Cursor
 
+from lake import config
 from lake.errors import CartlakeError, PermanentFailure, TransientFailure, UsageError
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -21,6 +24,7 @@ SESSION = "SET SESSION time_zone = '+00:00', sql_mode = ''"
 
 _ACCESS, _DATABASE_DENIED, _NO_DATABASE, _HOST_DENIED = 1045, 1044, 1049, 1130
 _RIGHT_NEEDED, _TABLE_DENIED, _COLUMN_DENIED, _LOG_ERROR = 1227, 1142, 1143, 1236
+_INSECURE = 3159
 _TRANSIENT = {1040, 1053, 1205, 1213, 2002, 2003, 2005, 2006, 2013, 2014, 2055}
 
 
@@ -35,6 +39,15 @@ class Server:
     password: str
     database: str
     account: str = ""  # 'user'@'host' as the server knows it, once connected
+    tls: Literal["auto", "off", "required", "verify"] = "auto"
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether no row may travel in the clear. connectorx cannot do that: its MySQL driver is built without TLS."""
+        return self.tls in ("required", "verify")
 
     @property
     def where(self) -> str:
@@ -45,6 +58,16 @@ class Server:
         """For connectorx: always with a database, since its tables are named in full."""
         account = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
         return f"mysql://{account}@{self.host}:{self.port}/{quote(self.database or 'information_schema', safe='')}"
+
+
+def server_of(source: config.Source, url: str) -> Server:
+    """The server of a source, with its TLS settings. UsageError for a file of them that is not there."""
+    for setting in ("tls_ca", "tls_cert", "tls_key"):
+        file = getattr(source, setting)
+        if file is not None and not file.is_file():
+            raise UsageError(f"source {source.name}: {setting} = {file}: no such file")
+    server = parse(source.name, url)
+    return replace(server, tls=source.tls, tls_ca=source.tls_ca, tls_cert=source.tls_cert, tls_key=source.tls_key)
 
 
 def parse(source: str, url: str) -> Server:
@@ -79,10 +102,22 @@ def connect(server: Server) -> "pymysql.Connection[Cursor]":
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
             autocommit=True,
-            # The driver loads every certificate of the system for each connection (0.25 s), and checks none of them by default.
-            ssl_disabled=server.host in _LOOPBACK,
             init_command=SESSION,
+            **_tls(server),
         )
+
+
+def _tls(server: Server) -> dict[str, Any]:
+    """What the driver is told. With `required` the connection is encrypted but the server may be anyone; `verify` checks it."""
+    if server.encrypted:
+        context = ssl.create_default_context(cafile=server.tls_ca)
+        if server.tls == "required":
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if server.tls_cert:
+            context.load_cert_chain(server.tls_cert, server.tls_key)
+        return {"ssl": context}
+    # The driver loads every certificate of the system for each connection (0.25 s), and checks none of them by default.
+    return {"ssl_disabled": server.tls == "off" or server.host in _LOOPBACK}
 
 
 def rows(connection: "pymysql.Connection[Cursor]", query: str, args: Any = None) -> list[tuple[Any, ...]]:
@@ -114,7 +149,9 @@ def failure(server: Server, error: Exception, doing: str = "") -> CartlakeError:
     where = f"{server.where}{': ' + doing if doing else ''}"
     account = server.account or f"'{server.user}'@'%'"
     if code == _ACCESS:
-        return PermanentFailure(f"{where}: wrong user or password for {server.user}; correct the source's URL")
+        # The server says the same of an account that must encrypt, and does not.
+        tls = "" if server.encrypted else ', or set tls = "required" if the server takes only encrypted connections'
+        return PermanentFailure(f"{where}: wrong user or password for {server.user}; correct the source's URL{tls}")
     if code == _NO_DATABASE:
         return PermanentFailure(f"{where}: no database is named {server.database}; correct the source's URL")
     if code == _DATABASE_DENIED:
@@ -130,6 +167,13 @@ def failure(server: Server, error: Exception, doing: str = "") -> CartlakeError:
             f"{where}: {server.user} may not read the binary log; "
             f"GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO {account};"
         )
+    if "SSL is required" in text:  # the driver's words where the server offers no TLS
+        return PermanentFailure(f'{where}: the server offers no TLS; give it a certificate, or set tls = "off"')
+    if "CERTIFICATE_VERIFY_FAILED" in text or "SSL:" in text:
+        why = re.sub(r"\s*\(_ssl\.c:\d+\)", "", text.rpartition("SSL:")[2]).rstrip("])' ")
+        return PermanentFailure(f"{where}: the server's certificate is not good ([{why}); name the right one in tls_ca")
+    if code == _INSECURE:
+        return PermanentFailure(f'{where}: the server takes only encrypted connections; set tls = "required" or "verify"')
     if code == _HOST_DENIED:
         return PermanentFailure(f"{where}: the server takes no connections from this machine; create the user for this host")
     if code == _LOG_ERROR:

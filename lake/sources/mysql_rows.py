@@ -1,12 +1,13 @@
-"""Rows of the binary log: table map events say how, row events hold the images.
+"""Table map events of the binary log: how the rows of the events after them are laid out.
 
-Source: MySQL Internals, "TABLE_MAP_EVENT" and "ROWS_EVENT"; optional metadata as of MySQL 8.0 and MariaDB 10.5.
+Source: MySQL Internals, "TABLE_MAP_EVENT"; optional metadata as of MySQL 8.0 and MariaDB 10.5.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from lake.sources.mysql_cells import Codec, Unreadable
+from lake.sources.mysql_compressed import length
 from lake.sources.mysql_decode import (
     BIT,
     BLOB,
@@ -23,9 +24,7 @@ from lake.sources.mysql_decode import (
     TIMESTAMP2,
     VAR_STRING,
     VARCHAR,
-    Read,
-    Unreadable,
-    reader,
+    codec,
 )
 from lake.sources.mysql_types import Column
 
@@ -115,67 +114,13 @@ def _groups(field: bytes) -> Iterator[tuple[bytes, ...]]:
         yield tuple(words)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
-    """How the rows of one table map event are laid out; `names` in the order of the log's columns."""
+    """How the rows of one table map event are laid out; `names` in the order of the log's columns, `key` indexes of them."""
 
     names: tuple[str, ...]
-    reads: tuple[Read, ...]
+    codecs: tuple[Codec, ...]
     key: tuple[int, ...]
-
-    def rows(self, body: bytes, at: int, images: int) -> list[tuple[Any, ...]]:
-        """All row images of an event whose header ended at `at`; `images` is 2 for an update (before, after), else 1."""
-        count, at = length(body, at)
-        if count != len(self.names):
-            raise Unreadable(f"a row has {count} columns where its table map has {len(self.names)}")
-        width = (count + 7) // 8
-        present = []
-        for _ in range(images):
-            present.append(self._present(int.from_bytes(body[at : at + width], "little"), count))
-            at += width
-        found, end, turn = [], len(body), 0
-        while at < end:
-            row, at = self._row(body, at, present[turn])
-            found.append(row)
-            turn = (turn + 1) % images
-        return found
-
-    def _present(self, bits: int, count: int) -> list[int] | None:
-        full = (1 << count) - 1
-        return None if bits & full == full else [i for i in range(count) if bits >> i & 1]
-
-    def _row(self, body: bytes, at: int, present: list[int] | None) -> tuple[tuple[Any, ...], int]:
-        if present is not None:
-            return self._partial_row(body, at, present)
-        reads = self.reads
-        width = (len(reads) + 7) // 8
-        nulls = int.from_bytes(body[at : at + width], "little")
-        at += width
-        values = []
-        if not nulls & ((1 << len(reads)) - 1):
-            for read in reads:
-                value, at = read(body, at)
-                values.append(value)
-            return tuple(values), at
-        for read in reads:
-            if nulls & 1:
-                values.append(None)
-            else:
-                value, at = read(body, at)
-                values.append(value)
-            nulls >>= 1
-        return tuple(values), at
-
-    def _partial_row(self, body: bytes, at: int, present: list[int]) -> tuple[tuple[Any, ...], int]:
-        # Columns that the server never logs (virtual ones in some versions) stay null.
-        width = (len(present) + 7) // 8
-        nulls = int.from_bytes(body[at : at + width], "little")
-        at += width
-        values: list[Any] = [None] * len(self.reads)
-        for index, column in enumerate(present):
-            if not nulls >> index & 1:
-                values[column], at = self.reads[column](body, at)
-        return tuple(values), at
 
 
 def layout(found: TableMap, columns: Mapping[str, Column], key: Sequence[str]) -> Layout:
@@ -184,31 +129,24 @@ def layout(found: TableMap, columns: Mapping[str, Column], key: Sequence[str]) -
     if names is None:
         if len(columns) != len(found.types):
             raise Unreadable(
-                "its columns changed since they were logged, and the log has no names; set binlog_row_metadata=FULL on the server"
+                "its columns changed since they were logged, and the log has no names; "
+                "set binlog_row_metadata=FULL on the server, and capture again with --resnapshot"
             )
         names = tuple(columns)
         for column, (kind, _) in zip(columns.values(), found.types, strict=True):
             if kind != _KINDS.get(column.data_type, kind):
                 raise Unreadable(
-                    f"column {column.name} was of another type when it was logged; set binlog_row_metadata=FULL on the server"
+                    f"column {column.name} was of another type when it was logged; set binlog_row_metadata=FULL on the server, "
+                    "and capture again with --resnapshot"
                 )
     missing = [name for name in key if name not in names]
     if missing:
-        raise Unreadable(f"key column {missing[0]} is not in the log; the key changed since")
+        raise Unreadable(f"key column {missing[0]} is not in the log; the key changed since: capture again with --resnapshot")
     enums, sets = iter(found.enums or ()), iter(found.sets or ())
-    reads = []
+    codecs = []
     for name, (kind, meta) in zip(names, found.types, strict=True):
         # A column that is gone by now must still be stepped over.
         column = columns.get(name) or Column(name, "", "", "binary")
         words = next(enums, None) if kind == ENUM else next(sets, None) if kind == SET else None
-        reads.append(reader(kind, meta, column, words))
-    return Layout(names, tuple(reads), tuple(names.index(name) for name in key))
-
-
-def length(data: bytes, at: int) -> tuple[int, int]:
-    """A length-encoded integer."""
-    first = data[at]
-    if first < 251:
-        return first, at + 1
-    size = {252: 2, 253: 3, 254: 8}[first]
-    return int.from_bytes(data[at + 1 : at + 1 + size], "little"), at + 1 + size
+        codecs.append(codec(kind, meta, column, words))
+    return Layout(names, tuple(codecs), tuple(names.index(name) for name in key))

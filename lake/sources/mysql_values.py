@@ -38,6 +38,19 @@ def text_decoder(charset: str, letters: str = "") -> Callable[[bytes], str]:
     return lambda value: value.decode(codec)
 
 
+def forgiving_decoder(charset: str) -> Callable[[bytes], str]:
+    """Text in which U+FFFD stands for what no character of the charset is."""
+    codec = CODECS.get(charset, "utf-8")
+    return lambda value: value.decode(codec, "replace")
+
+
+def decimal_groups(precision: int, scale: int) -> list[tuple[int, int]]:
+    """(bytes, digits) of each part that a DECIMAL is stored in: nine digits in four bytes, the rest in fewer."""
+    whole, left = precision - scale, scale % 9
+    digits = [whole % 9, *[9] * (whole // 9), *[9] * (scale // 9), left]
+    return [((count + 1) // 2 if count < 9 else 4, count) for count in digits if count]
+
+
 @lru_cache(maxsize=100)
 def decimal_decoder(precision: int, scale: int) -> tuple[int, Callable[[bytes], str]]:
     """(bytes of a stored DECIMAL, the function that gives its digits): groups of nine digits in four bytes, the rest in fewer."""

@@ -5,6 +5,7 @@ Imports cost a second and a fork costs a few milliseconds, so a sweep over every
 
 import json
 import os
+import resource
 import sys
 import traceback
 from pathlib import Path
@@ -14,7 +15,7 @@ import pandas  # noqa: F401  (pyarrow imports it at its first array)
 
 import lake.sources.mongodb
 import lake.sources.mysql  # noqa: F401
-from lake import crash
+from lake import crash, maintenance
 from lake.capture import capture
 from lake.config import load
 
@@ -24,9 +25,14 @@ for line in sys.stdin:
     if not child:
         try:
             crash._SPEC, crash._LEDGER = task["crash"], task["ledger"]
+            if task["tidy"]:  # four small files are many, so that compaction takes part
+                maintenance._SMALL = ((16 * 2**20, 4),)
+            if task["file_bytes"]:  # every file ends there, as on a full disk
+                resource.setrlimit(resource.RLIMIT_FSIZE, (task["file_bytes"], task["file_bytes"]))
             capture(load(Path(task["config"]), task["env"]))
         except BaseException:
-            traceback.print_exc()
+            if not task["file_bytes"]:  # the file of errors could not take it either
+                traceback.print_exc()
             os._exit(1)
         os._exit(0)
     _, status = os.waitpid(child, 0)

@@ -57,7 +57,7 @@ def test_the_state_at_each_version(lake: Lake) -> None:
 def test_a_snapshot_that_ends_without_rows_is_complete_from_its_commit_on(lake: Lake) -> None:
     first = bronze.write(lake, NAME, rows(1, 1), 1, position(1, True))
     empty = bronze.write(lake, NAME, rows(1), 2, position(2, True, base=1))
-    positions.record(lake, "shop", "ended", {NAME: 2}, position(2, True, base=1), number=1, version=empty)
+    positions.record(lake, "shop", "ended", {NAME: 2}, position(2, True, base=1), number=1, versions={NAME: empty})
     assert bronze.state(lake, NAME, first).last_complete == 1
     assert bronze.state(lake, NAME, empty).last_complete == 2, "every row of generation 1 is gone"
 

@@ -2,11 +2,14 @@
 
 import json
 import random
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import bson
+import bson.json_util
 import bsonjs
 import pymongo
 import pytest
@@ -15,6 +18,9 @@ from lake.capture import capture
 from lake.config import Settings
 from lake.delta import Lake
 from lake.errors import PermanentFailure, TransientFailure, UsageError
+from lake.sandbox import mongo, process
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
 
 Fold = Callable[[Settings, str], list[dict[str, Any]]]
 
@@ -26,6 +32,29 @@ def catalog(servers: Any, make_settings: Callable[..., Settings]) -> Iterator[tu
     settings = make_settings(MONGO_URL=servers.mongo_url_of(name), CARTLAKE_CAPTURE__CHUNK_ROWS="4")
     with pymongo.MongoClient(servers.mongo_url_of(name), directConnection=True) as client:
         yield settings, client[name]
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """`own_server("--auth")` starts a server of this test's own in one folder, instead of the one before; gives its URL."""
+
+    def start(*options: str) -> str:
+        mongo.stop(tmp_path)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(mongo, "_OPTIONS", (*mongo._OPTIONS, *options))
+            patch.setattr(mongo, "_answers_as", lambda _pid, port: process.listens(port))  # it may ask for an account
+            return mongo.start(tmp_path).url("shop")
+
+    yield start
+    mongo.stop(tmp_path)
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1, and its key."""
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    options = ["-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(["openssl", "req", "-x509", *options, "-out", certificate, "-keyout", key], check=True, capture_output=True)
+    return certificate, key
 
 
 def canonical(document: dict[str, Any]) -> Any:
@@ -129,6 +158,157 @@ def test_collections_come_and_go(catalog: Any, fold: Fold) -> None:
     assert bronze_documents(fold, settings, "c") == source_documents(database.c)
 
 
+def test_a_url_without_a_database_means_all_of_them(servers: Any, make_settings: Callable[..., Settings], fold: Fold) -> None:
+    name, other = servers.new_name("all"), servers.new_name("all")
+    url = servers.mongo_url_of(name)
+    chosen = {"CARTLAKE_SOURCES__CATALOG__TABLES": f"{name}.*,{other}.*"}
+    settings = make_settings(MONGO_URL=url.replace(f"/{name}", "/"), **chosen)
+    with pymongo.MongoClient(url, directConnection=True) as client:
+        client[name].goods.insert_one({"_id": 1})
+        client[other].things.insert_one({"_id": 1})
+        assert capture(settings, "catalog").total == 2
+        client[name].goods.insert_one({"_id": 2, "v": {"a": 1}})
+        client[other].things.update_one({"_id": 1}, {"$set": {"v": [1]}})
+        assert capture(settings, "catalog").total == 2
+        assert bronze_documents(fold, settings, "goods") == source_documents(client[name].goods)
+        assert bronze_documents(fold, settings, "things") == source_documents(client[other].things)
+
+
+def test_documents_as_large_as_they_can_be(catalog: Any, fold: Fold) -> None:
+    settings, database = catalog
+    largest = 16 * 2**20 - 40
+    database.goods.insert_many([{"_id": 1, "v": "a" * largest}, {"_id": "two"}])
+    assert capture(settings, "catalog").total == 2
+    database.goods.update_one({"_id": "two"}, {"$set": {"v": 1}})
+    for key in (3, {"n": 4}, 5):
+        # Three together are more than one message of the server may hold.
+        database.goods.insert_one({"_id": key, "v": "b" * (largest - 40)})
+    database.goods.replace_one({"_id": 1}, {"v": "c" * largest})
+    database.goods.delete_one({"_id": 5})
+    database.goods.insert_one({"_id": "last"})
+    capture(settings, "catalog")
+    assert bronze_documents(fold, settings, "goods") == source_documents(database.goods)
+    before = Lake(settings.lake_root).count("bronze.catalog." + database.name + ".goods")
+    capture(settings, "catalog")
+    assert Lake(settings.lake_root).count("bronze.catalog." + database.name + ".goods") == before
+
+
+def test_an_event_that_the_server_refuses_as_too_large_is_read_without_its_document(
+    own_server: Any, make_settings: Callable[..., Settings], fold: Fold
+) -> None:
+    url = own_server("--enable-test-commands")
+    settings = make_settings(MONGO_URL=url)
+    with pymongo.MongoClient(url) as client:
+        goods = client.shop.goods
+        goods.insert_one({"_id": 1})
+        capture(settings, "catalog")
+        goods.update_one({"_id": 1}, {"$set": {"v": 1}})
+        goods.insert_many([{"_id": 2}, {"_id": 3}])
+        goods.delete_one({"_id": 2})
+        refusal = {"failCommands": ["aggregate"], "errorCode": 10334}
+        client.admin.command("configureFailPoint", "failCommand", mode={"times": 1}, data=refusal)
+        assert capture(settings, "catalog").errors == {}
+        assert bronze_documents(fold, settings, "goods") == source_documents(goods)
+
+
+def test_an_account_and_tls_by_url(own_server: Any, make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    url = own_server()
+    with pymongo.MongoClient(url) as client:
+        client.shop.goods.insert_one({"_id": 1})
+        client.admin.command("createUser", "reader", pwd="s3cret", roles=["readAnyDatabase"])
+    certificate, key = self_signed(tmp_path)
+    url = own_server("--auth", f"--tls-cert-file={certificate}", f"--tls-key-file={key}")
+    account = url.replace("://", "://reader:{}@") + f"&authSource=admin&tls=true&tlsCAFile={certificate}"
+    assert capture(make_settings(MONGO_URL=account.format("s3cret")), "catalog").total == 1
+    with pytest.raises(PermanentFailure, match="wrong user or password for reader") as told:
+        capture(make_settings(MONGO_URL=account.format("wr0ng")), "catalog")
+    assert "wr0ng" not in str(told.value)
+    with pytest.raises(TransientFailure, match="cannot reach the server"):
+        capture(make_settings(MONGO_URL=url, CARTLAKE_CAPTURE__RETRIES="0"), "catalog")
+
+
+def test_a_standalone_server_is_refused_with_the_way_out(own_server: Any, make_settings: Callable[..., Settings]) -> None:
+    url = own_server("--standalone")
+    with pymongo.MongoClient(url) as client:
+        client.shop.goods.insert_one({"_id": 1})
+    with pytest.raises(PermanentFailure, match=r"--replSet and run rs.initiate"):
+        capture(make_settings(MONGO_URL=url), "catalog")
+
+
+def test_history_that_the_server_has_dropped_is_never_skipped(
+    own_server: Any, make_settings: Callable[..., Settings], fold: Fold
+) -> None:
+    url = own_server()
+    settings = make_settings(MONGO_URL=url)
+    with pymongo.MongoClient(url) as client:
+        goods = client.shop.goods
+        goods.insert_many([{"_id": 1}, {"_id": 2}])
+        capture(settings, "catalog")
+        goods.delete_one({"_id": 1})
+        goods.insert_many([{"_id": 100 + n} for n in range(50)])
+    url = own_server("--oplog-max-entries=5")  # the last of the same option holds
+    with pymongo.MongoClient(url) as client:
+        goods = client.shop.goods
+        for n in range(1200):  # it prunes now and then
+            goods.insert_one({"_id": 1000 + n})
+        with pytest.raises(PermanentFailure, match=r"no longer has what came after .*--resnapshot"):
+            capture(make_settings(settings.home, MONGO_URL=url), "catalog")
+        again = make_settings(settings.home, MONGO_URL=url)
+        capture(again, "catalog", resnapshot=["shop.*"])
+        assert bronze_documents(fold, again, "goods") == source_documents(goods)
+
+
+def test_an_idle_collection_s_position_moves_on(catalog: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a quiet source would one day stand before what the server still has."""
+    from lake import capture_run, positions
+
+    settings, database = catalog
+    database.a.insert_one({"_id": 1})
+    capture(settings, "catalog")
+    monkeypatch.setattr(capture_run, "_IDLE", capture_run._IDLE * 0)
+    before = positions.facts(Lake(settings.lake_root))[-1].position
+    with pymongo.MongoClient(database.client.address[0], database.client.address[1], directConnection=True) as client:
+        client["elsewhere_" + database.name].b.insert_one({"_id": 1})
+    assert capture(settings, "catalog").total == 0
+    after = positions.facts(Lake(settings.lake_root))[-1].position
+    assert after["time"] >= before["time"]  # only mongod's own tokens tell their time
+    assert after["token"] != before["token"]
+
+
+def test_a_database_that_is_dropped_keeps_its_last_documents_and_comes_back_anew(catalog: Any, fold: Fold) -> None:
+    settings, database = catalog
+    database.a.insert_many([{"_id": 1}, {"_id": 2}])
+    database.b.insert_one({"_id": 1})
+    capture(settings, "catalog")
+    database.client.drop_database(database.name)
+    capture(settings, "catalog")
+    assert [len(fold(settings, f".{name}")) for name in "ab"] == [2, 1]
+    database.a.insert_one({"_id": 3})
+    capture(settings, "catalog")
+    database.a.insert_one({"_id": 4})
+    capture(settings, "catalog")
+    assert bronze_documents(fold, settings, "a") == source_documents(database.a)
+    assert len(fold(settings, ".b")) == 1
+
+
+@pytest.mark.skipif(not DATA.exists(), reason=f"the public data is not at {DATA}")
+def test_other_people_s_documents_come_back_as_they_are(catalog: Any, make_settings: Callable[..., Settings], fold: Fold) -> None:
+    database = catalog[1]
+    settings = make_settings(MONGO_URL=catalog[0].environment["MONGO_URL"])  # not in chunks of four
+    documents = [bson.json_util.loads(line) for line in (DATA / "capstone" / "catalog.json").read_text().splitlines()]
+    categories = json.loads((DATA / "bestbuy" / "categories.json").read_text())
+    assert (len(documents), len(categories)) == (438, 4584)
+    database.electronics.insert_many(documents[:200])
+    database.categories.insert_many(categories)
+    capture(settings, "catalog")
+    database.electronics.insert_many(documents[200:])
+    capture(settings, "catalog")
+    for name, given in (("electronics", documents), ("categories", categories)):
+        back = [bson.json_util.loads(row["document"]) for row in fold(settings, f".{name}")]
+        stored = [{"_id": document["_id"], **document} for document in given]  # the server puts the key first
+        assert sorted(map(repr, back)) == sorted(map(repr, stored)), name
+
+
 def test_a_batch_is_bounded_in_bytes(servers: Any, make_settings: Callable[..., Settings], fold: Fold) -> None:
     name = servers.new_name("large")
     settings = make_settings(MONGO_URL=servers.mongo_url_of(name), CARTLAKE_CAPTURE__BATCH_BYTES="20kB")
@@ -146,7 +326,7 @@ def test_a_batch_is_bounded_in_bytes(servers: Any, make_settings: Callable[..., 
 
 def test_errors_name_the_thing_and_the_way_out(catalog: Any, make_settings: Callable[..., Settings]) -> None:
     with pytest.raises(TransientFailure, match="cannot reach the server"):
-        capture(make_settings(MONGO_URL="mongodb://127.0.0.1:9/x"), "catalog")
+        capture(make_settings(MONGO_URL="mongodb://127.0.0.1:9/x", CARTLAKE_CAPTURE__RETRIES="0"), "catalog")
     with pytest.raises(UsageError, match="expected a URL such as"):
         capture(make_settings(MONGO_URL="mongodb://u:secret@@127.0.0.1:9/x"), "catalog")
 

@@ -11,11 +11,11 @@ import pytest
 
 from lake import bronze
 from lake.capture import capture
-from lake.config import Settings
+from lake.config import Capture, Settings
 from lake.delta import Lake
 from lake.errors import PermanentFailure, TransientFailure, UsageError
+from lake.sources import mysql
 from lake.sources.base import Batch
-from lake.sources.mysql import MySQL
 
 Fold = Callable[[Settings, str], list[dict[str, Any]]]
 
@@ -24,7 +24,7 @@ Fold = Callable[[Settings, str], list[dict[str, Any]]]
 def shop(servers: Any, make_settings: Callable[..., Settings]) -> tuple[Settings, Callable[..., list[tuple[Any, ...]]]]:
     """Settings of one empty database, and a function that runs statements in it as the administrator."""
     database = servers.new_database("shop")
-    settings = make_settings(MYSQL_URL=servers.url_of(database), CARTLAKE_CAPTURE__CHUNK_ROWS="7")
+    settings = make_settings(MYSQL_URL=servers.url_of(database), CARTLAKE_CAPTURE__CHUNK_ROWS="7", CARTLAKE_CAPTURE__SHRINK="0")
 
     def execute(*statements: str) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = servers.execute(*statements, database=database)
@@ -303,7 +303,8 @@ def test_rotation_of_the_log_loses_nothing(shop: Any, fold: Fold) -> None:
 def test_the_log_reads_the_same_by_gtid_and_by_file_and_position(shop: Any) -> None:
     settings, execute = shop
     execute("CREATE TABLE goods (id INT PRIMARY KEY)")
-    reader = MySQL("shop", settings.environment["MYSQL_URL"], "UTC", (10, 2, 10**6))
+    limits = Capture(chunk_rows=10, batch_rows=2, batch_bytes=10**6)
+    reader = mysql.open(settings.sources["shop"], settings.environment["MYSQL_URL"], limits)
     try:
         (table,), start = reader.tables(), reader.position()
         execute("INSERT INTO goods VALUES (1), (2), (3)", "FLUSH BINARY LOGS", "UPDATE goods SET id = id + 10 ORDER BY id DESC")

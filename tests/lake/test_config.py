@@ -81,4 +81,4 @@ def test_an_unset_url_without_a_sandbox_says_what_to_do(file: Path) -> None:
 
 def test_the_project_s_own_file_is_right() -> None:
     settings = load(Path(__file__).parents[2] / "cartlake.toml", {})
-    assert set(settings.sources) == {"shop", "catalog"}
+    assert set(settings.sources) == {"shop", "catalog", "weblog"}

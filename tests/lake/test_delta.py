@@ -150,3 +150,20 @@ def test_a_table_that_is_not_there_is_named(lake: Lake) -> None:
     assert lake.version("gold.nothing") == -1
     with pytest.raises(PermanentFailure, match=r"gold\.nothing: no such table"):
         lake.open("gold.nothing")
+
+
+def test_bounds_in_the_log_are_only_of_types_that_a_float_holds(lake: Lake) -> None:
+    exact = pa.decimal128(20, 0)
+    schema = pa.schema([("id", pa.int32()), ("a,b", exact), ("ratio", pa.float64()), ("price", pa.decimal128(10, 2))])
+    lake.create("silver.t", schema)
+    rows = pa.table([[1], [Decimal(2**64 - 1)], [0.1], [Decimal("9.99")]], schema=schema)
+
+    def bounds() -> set[str]:
+        names = pa.table(lake.open("silver.t").get_add_actions(flatten=True)).column_names
+        return {name.removeprefix("min.") for name in names if name.startswith("min.")}
+
+    lake.append("silver.t", rows)
+    assert bounds() == {"id", "price"}
+    wider = schema.set(0, pa.field("id", exact))
+    lake.overwrite("silver.t", rows.cast(wider), schema_change=True)
+    assert bounds() == {"price"}

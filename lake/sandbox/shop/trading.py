@@ -13,7 +13,7 @@ from lake.config import Settings
 from lake.errors import TransientFailure
 from lake.lock import hold
 from lake.sandbox import mariadb
-from lake.sandbox.shop import plan, sales
+from lake.sandbox.shop import plan, sales, weblog
 from lake.sandbox.shop.catalog import Catalog
 from lake.sandbox.shop.demand import TYPES
 from lake.sandbox.shop.making import Progress, description, server, silent
@@ -28,7 +28,7 @@ def trade(
 ) -> list[dict[str, Any]]:
     """Trade `days` days after the last one in the database, or live with `rate` events a second until Ctrl-C.
 
-    One row a day says what happened. Live trading writes the present time; days continue the shop's own calendar.
+    One row a day says what happened. Live trading writes the present time and no web log; days continue the shop's own calendar.
     """
     import pymysql
     from pymongo.errors import PyMongoError
@@ -53,6 +53,7 @@ def _days(shop: "_Shop", days: int, on_progress: Progress) -> list[dict[str, Any
         for event in plan.day(shop.world, shop.now(when), when):
             shop.apply(event)
             counts.update(event.counts)
+        shop.log(when)
         report.append({"day": when} | {word: counts[word] for word in _WORDS})
         on_progress("days", number, days)
     return report
@@ -90,6 +91,7 @@ class _Shop:
         told = description(settings)
         self.world = World(told["seed"], told["scale"], date.fromisoformat(told["until"]))
         self._history_customers = told["customers"]
+        self._weblog = settings.sandbox.folder / "weblog"
         sandbox, self._stack = server(settings), ExitStack()
         self._connection = self._stack.enter_context(closing(mariadb.connect(sandbox.shop_mysql_url)))
         import pymongo
@@ -120,6 +122,28 @@ class _Shop:
             self._connection.commit()
         for method, arguments in event.documents:
             getattr(self._products, method)(*arguments)
+
+    def log(self, when: date) -> None:
+        """Write the web log of a day that is over."""
+        import polars as pl
+
+        midnight = datetime.combine(when, datetime.min.time())
+        day = "created_at >= %s AND created_at < %s"
+        span = midnight, midnight + timedelta(days=1)
+        orders = self._rows(f"SELECT order_id, customer_id, channel, created_at FROM orders WHERE {day}", *span)
+        lines = self._rows(f"SELECT order_id, product_id FROM sales_data JOIN orders USING (order_id) WHERE {day}", *span)
+        weblog.write_day(
+            self.world.seed,
+            self.world.catalog,
+            when,
+            pl.DataFrame(
+                orders,
+                schema=[("order_id", pl.Int64), ("customer_id", pl.Int64), ("channel", pl.String), ("created_at", pl.Datetime)],
+                orient="row",
+            ),
+            pl.DataFrame(lines, schema=[("order_id", pl.Int64), ("product_id", pl.Int64)], orient="row"),
+            self._weblog,
+        )
 
     def now(self, when: date) -> plan.Now:
         """What a day starts from."""

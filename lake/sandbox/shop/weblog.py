@@ -5,6 +5,8 @@ in the last request. The whole is bounded: fewer days for a bigger shop, and a p
 """
 
 import gzip
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +47,33 @@ def write(
     for old in folder.glob("access-*.log.gz"):
         old.unlink()
     cut: list[str] = []
+    for when, content in _lines(hits, first):
+        name = _name(when)
+        if len(cut) < _CUT:
+            content[0] = content[0][: len(content[0]) // 2]
+            cut.append(f"{name}:1")
+        _pack(folder / name, content)
+    return cut
+
+
+def write_day(seed: int, catalog: Catalog, when: date, orders: "pl.DataFrame", lines: "pl.DataFrame", folder: Path) -> None:
+    """Write the log of one more day with these orders, whole; sessions that began the evening before lose their beginning."""
+    import polars as pl
+
+    first = np.datetime64(when)
+    random = stream(seed, "weblog", int(first.astype(np.int64)))
+    bought = orders.filter(pl.col("channel").is_in(["web", "app"])).sort("order_id").tail(LINES // _LINES_OF_A_SALE)
+    visits = _visits(random, first, 1, bought.height * _BROWSERS, catalog)
+    hits = pl.concat([_sales(random, bought, lines), visits, _bots(random, first, 1, catalog)])
+    content = dict(_lines(hits, first)).get(when, [])
+    folder.mkdir(parents=True, exist_ok=True)
+    _pack(folder / _name(when), content)
+
+
+def _lines(hits: "pl.DataFrame", first: np.datetime64) -> Iterator[tuple[date, list[str]]]:
+    """The lines of each day from the first on."""
+    import polars as pl
+
     text = hits.sort("at", "host", "path").select(
         day=pl.col("at").dt.date(),
         line=pl.format(
@@ -56,13 +85,19 @@ def write(
         ),
     )
     for (when,), rows in text.filter(pl.col("day") >= first.astype(object)).group_by("day", maintain_order=True):
-        content = rows["line"].to_list()
-        name = f"access-{when}.log.gz"
-        if len(cut) < _CUT:
-            content[0] = content[0][: len(content[0]) // 2]
-            cut.append(f"{name}:1")
-        (folder / name).write_bytes(gzip.compress(("\n".join(content) + "\n").encode(), compresslevel=4, mtime=0))
-    return cut
+        assert isinstance(when, date)
+        yield when, rows["line"].to_list()
+
+
+def _name(when: date) -> str:
+    return f"access-{when}.log.gz"
+
+
+def _pack(path: Path, lines: list[str]) -> None:
+    """Nobody ever sees half of it: the name with a dot is not captured."""
+    half = path.with_name(f".{path.name}")
+    half.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode(), compresslevel=4, mtime=0))
+    half.replace(path)
 
 
 def _sales(random: np.random.Generator, bought: "pl.DataFrame", lines: "pl.DataFrame") -> "pl.DataFrame":

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import signal
 import threading
 from datetime import date, datetime, timedelta
@@ -224,6 +225,11 @@ def test_a_day_of_trade_does_what_it_says(trading):
     assert products.count_documents({"updated_at": {"$gt": before}}) >= done["prices"]
     assert all(done[word] for word in ("corrected", "cancelled", "moved", "returns", "prices", "products"))
     assert ask("SHOW MASTER STATUS")[0] != log
+    for row in report:
+        lines = gzip.decompress((settings.sandbox.folder / "weblog" / f"access-{row['day']}.log.gz").read_bytes()).decode()
+        online = ask(f"SELECT order_id FROM orders WHERE channel IN ('web', 'app') AND DATE(created_at) = '{row['day']}'")
+        assert {int(number) for number in re.findall(r"complete\?order=(\d+)", lines)} == {order for (order,) in online}
+        assert lines.endswith('"\n')
 
 
 def test_the_laws_still_hold_after_trade(trading):

@@ -1,18 +1,22 @@
 """The rules from MySQL's types to Arrow's, and the values at their limits by both ways."""
 
 from collections.abc import Callable
-from datetime import date, datetime
+from contextlib import closing
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
+from pymysql.constants import FIELD_TYPE
+from pymysql.converters import conversions
 
 from lake.capture import capture
 from lake.config import Settings
 from lake.delta import Lake
-from lake.sources.mysql_types import Column, convert, map_column
+from lake.sandbox.mariadb import connect
+from lake.sources.mysql_types import Column, convert, map_column, out_of_range
 
 UTC_MICROS = pa.timestamp("us", tz="UTC")
 
@@ -82,6 +86,18 @@ def test_a_datetime_is_read_in_the_zone_of_its_source() -> None:
     assert twice.astimezone(ZoneInfo("UTC")).hour == 0, "of an hour that comes twice it is the earlier one"
 
 
+def test_a_time_that_utc_has_no_year_for_is_null_and_noted() -> None:
+    column = Column("c", "datetime", "datetime(3)")
+    mapped = map_column(column)
+    assert mapped is not None
+    last = int((datetime(9999, 12, 31, 23, 59, 59, 999000) - datetime(1970, 1, 1)) / timedelta(microseconds=1))
+    wire = pa.array([None, last], pa.int64())
+    assert convert(wire, mapped, "UTC").null_count == 1
+    there = convert(wire, mapped, "America/New_York")
+    assert there.to_pylist() == [None, None]
+    assert out_of_range(wire, there, column) == [(1, "c: '9999-12-31 23:59:59.999' is no date")]
+
+
 # column -> values to insert (SQL), and what bronze must hold
 # ruff: noqa: E501  (one line a type reads best)
 TORTURE: dict[str, list[tuple[str, Any]]] = {
@@ -109,12 +125,12 @@ TORTURE: dict[str, list[tuple[str, Any]]] = {
     ],
     "FLOAT": [("3.4028234e38", 3.4028234663852886e38), ("1.1", 1.100000023841858)],
     "DOUBLE": [("1.7976931348623157e308", 1.7976931348623157e308), ("0.1", 0.1), ("-1e-300", -1e-300)],
-    "DATE": [("'9999-12-31'", date(9999, 12, 31)), ("'0001-01-01'", date(1, 1, 1)), ("'0000-00-00'", None), ("'2020-00-10'", None), ("'2021-02-31'", None)],
-    "DATETIME": [("'1000-01-01'", datetime(1000, 1, 1)), ("'0000-00-00'", None), ("'2020-02-30 01:02:03'", None), ("'2020-02-29'", datetime(2020, 2, 29))],
-    "DATETIME(6)": [("'9999-12-31 23:59:59.999999'", datetime(9999, 12, 31, 23, 59, 59, 999999)), ("'1969-12-31 23:59:59.999999'", datetime(1969, 12, 31, 23, 59, 59, 999999))],
-    "DATETIME(3)": [("'2026-06-01 01:02:03.004'", datetime(2026, 6, 1, 1, 2, 3, 4000))],
+    "DATE": [("'9999-12-31'", date(9999, 12, 31)), ("'0001-01-01'", date(1, 1, 1)), ("'0000-00-00'", None), ("'2020-00-10'", None), ("'2021-02-31'", None), ("'0000-01-01'", None), ("'0000-02-29'", None)],
+    "DATETIME": [("'1000-01-01'", datetime(1000, 1, 1)), ("'0000-00-00'", None), ("'2020-02-30 01:02:03'", None), ("'2020-02-29'", datetime(2020, 2, 29)), ("'0000-12-31 23:59:59'", None)],
+    "DATETIME(6)": [("'9999-12-31 23:59:59.999999'", datetime(9999, 12, 31, 23, 59, 59, 999999)), ("'1969-12-31 23:59:59.999999'", datetime(1969, 12, 31, 23, 59, 59, 999999)), ("'2021-02-31 01:02:03.000004'", None), ("'0000-00-00 00:00:00'", None)],
+    "DATETIME(3)": [("'2026-06-01 01:02:03.004'", datetime(2026, 6, 1, 1, 2, 3, 4000)), ("'0000-06-15 23:59:59.9'", None)],
     "TIMESTAMP": [("'2038-01-19 03:14:07'", datetime(2038, 1, 19, 3, 14, 7)), ("'0000-00-00'", None), ("'1970-01-01 00:00:01'", datetime(1970, 1, 1, 0, 0, 1))],
-    "TIMESTAMP(6)": [("'2001-09-09 01:46:40.123456'", datetime(2001, 9, 9, 1, 46, 40, 123456))],
+    "TIMESTAMP(6)": [("'2001-09-09 01:46:40.123456'", datetime(2001, 9, 9, 1, 46, 40, 123456)), ("'0000-00-00'", None)],
     "TIME": [("'838:59:59'", "838:59:59"), ("'-838:59:59'", "-838:59:59"), ("'00:00:00'", "00:00:00")],
     "TIME(6)": [("'-838:59:59.999999'", "-838:59:59.999999"), ("'-00:00:00.000001'", "-00:00:00.000001")],
     "TIME(1)": [("'-00:00:00.4'", "-00:00:00.4"), ("'12:34:56.7'", "12:34:56.7")],
@@ -157,6 +173,62 @@ NAMES = [f"c{i}" for i in range(len(TORTURE))]
 LOOSE = ("SET SESSION sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'", "SET NAMES utf8mb4")
 
 
+def by_the_driver(servers: Any, database: str) -> list[dict[str, Any]]:
+    """The rows as pymysql reads them, in the types of bronze."""
+    url = servers.url_of(database)
+    session = "SET time_zone = '+00:00', sql_mode = ''"
+    with closing(connect(url, init_command=session, conv=TEXTS)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(NAMES)} FROM snapshot ORDER BY id")
+        return [{name: _mapped(kind, value) for name, kind, value in zip(NAMES, TORTURE, row, strict=True)} for row in cursor]
+
+
+# Times as text, because the driver makes intervals of them that lose what a zero date or 838:59:59.999999 is.
+TEXTS = {**conversions, FIELD_TYPE.TIME: None, FIELD_TYPE.DATE: None, FIELD_TYPE.DATETIME: None, FIELD_TYPE.TIMESTAMP: None}
+
+
+def _mapped(kind: str, value: Any) -> Any:
+    """A value of the driver as bronze has it."""
+    name = kind.partition("(")[0].partition(" ")[0]
+    if value is None or name in ("DATE", "DATETIME", "TIMESTAMP"):
+        try:
+            return None if value is None else _moment(name, value)
+        except ValueError:
+            return None
+    if kind.startswith("DECIMAL(65"):
+        return f"{value:f}"
+    if name == "BIT":
+        number = int.from_bytes(value, "big")
+        return Decimal(number) if "64" in kind else number
+    if kind == "BIGINT UNSIGNED":
+        return Decimal(value)
+    if name == "FLOAT":
+        return pytest.approx(value, rel=1e-5)  # the server gives the driver six digits of it
+    return value[4:] if name == "POINT" else value
+
+
+def _moment(name: str, value: str) -> Any:
+    return date.fromisoformat(value) if name == "DATE" else datetime.fromisoformat(value).replace(tzinfo=ZoneInfo("UTC"))
+
+
+def by_the_server(servers: Any, database: str) -> list[str | None]:
+    """The notes of each row, with the texts that the server prints."""
+    times = [name for name, kind in zip(NAMES, TORTURE, strict=True) if kind.startswith(("DATE", "TIMESTAMP"))]
+    texts = ", ".join(f"CAST({name} AS CHAR)" for name in times)
+    notes = []
+    for row in servers.execute(f"SELECT {texts} FROM snapshot ORDER BY id", database=database):
+        found = [f"{name}: '{text}' is no date" for name, text in zip(times, row, strict=True) if _no_date(text)]
+        notes.append("; ".join(found) or None)
+    return notes
+
+
+def _no_date(text: str | None) -> bool:
+    try:
+        datetime.fromisoformat(text or "2000-01-01")
+    except ValueError:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("metadata", ["FULL", "NO_LOG"])
 def test_snapshot_and_log_give_the_same_exact_values(servers: Any, make_settings: Callable[..., Settings], metadata: str) -> None:
     database = servers.new_database("torture")
@@ -189,6 +261,7 @@ def test_snapshot_and_log_give_the_same_exact_values(servers: Any, make_settings
     names = {name.rpartition(".")[2]: name for name in lake.names("bronze")}
     snapshot, log = (lake.read(names[which]).sort_by("_sequence").sort_by("id").to_pylist() for which in ("snapshot", "log"))
     assert len(snapshot) == len(log) == height + 1
+    driven, warnings = by_the_driver(servers, database), by_the_server(servers, database)
     for row, (one, other) in enumerate(zip(snapshot, log, strict=True)):
         for name, (kind, values) in zip(NAMES, TORTURE.items(), strict=True):
             expected = values[row][1] if row < len(values) else None
@@ -200,3 +273,6 @@ def test_snapshot_and_log_give_the_same_exact_values(servers: Any, make_settings
                 expected = expected.replace(tzinfo=ZoneInfo("UTC"))
             assert one[name] == expected, f"{kind}, by snapshot"
             assert other[name] == expected, f"{kind}, by log"
+            assert one[name] == driven[row][name], f"{kind}, by the driver"
+        assert one["_warnings"] == other["_warnings"] == warnings[row]
+    assert sum(row is not None for row in warnings) > 3

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.sources.mysql_binlog import _COMMENT, _emptied
+from lake.sources.mysql_statements import emptied as sql_emptied
+from lake.sources.mysql_statements import plain
 from lake.sources.mysql_values import CODECS, UnknownCharset, decimal_decoder, text_decoder, time_text
 
 
@@ -94,4 +95,4 @@ TABLES: Any = {("shop", "orders"): None, ("shop", "my table"): None, ("other", "
     ],
 )
 def test_statements_that_empty_tables_are_noticed(statement: str, emptied: list[tuple[str, str]]) -> None:
-    assert _emptied(_COMMENT.sub(" ", statement), "shop", TABLES) == emptied
+    assert sql_emptied(plain(statement), "shop", TABLES) == emptied

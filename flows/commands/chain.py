@@ -1,0 +1,113 @@
+"""The main job: demo, run, up, build."""
+
+import signal
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.commands.common import Lazy, print_rows, progress, settings_of
+from flows.commands.sandbox import urls
+
+if TYPE_CHECKING:
+    from flows.steps import Report
+    from lake.config import Settings
+
+
+@click.command()
+@settings_of
+def demo(settings: Lazy) -> None:
+    """Make the sandbox's shop if it is not there, run the whole chain, and say what came out."""
+    from flows import summary
+    from flows.steps import DAILY, STEPS, refuse_errors, sources
+
+    loaded = settings()
+    seconds: dict[str, float] = {}
+    reports: dict[str, Report] = {}
+    started = time.monotonic()
+    with sources(loaded):
+        seconds["servers"] = time.monotonic() - started
+        if loaded.uses_sandbox:
+            from lake.sandbox import shop
+
+            with progress("shop", seconds) as shown:
+                shop.ensure(loaded, on_progress=shown)
+        for step in DAILY:
+            with progress(step, seconds) as shown:
+                reports[step] = STEPS[step](loaded, shown)
+    click.echo(summary.text(loaded, reports, seconds))
+    refuse_errors(reports.values())
+
+
+@click.command()
+@click.argument("name", type=click.Choice(["daily", "capture", "build", "train", "publish"]))
+@settings_of
+def run(settings: Lazy, name: str) -> None:
+    """Run a flow's steps here and now, without a Prefect server.
+
+    Example: cartlake run daily
+    """
+    from flows.steps import DAILY
+
+    _run_steps(settings(), DAILY if name == "daily" else (name,))
+
+
+@click.command()
+@settings_of
+def up(settings: Lazy) -> None:
+    """Prefect server with UI, a worker, and the sandbox, until Ctrl-C."""
+    from flows.server import serving
+    from flows.steps import sources
+
+    loaded = settings()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with sources(loaded) as sandbox, serving(loaded) as url:
+            click.echo(f"Prefect UI   {url}")
+            if sandbox is not None:
+                click.echo("\n".join(f"{name:12} {url}" for name, url in urls(sandbox).items()))
+            click.echo(f"Warehouse    duckdb {loaded.warehouse.path}")
+            click.echo("Start the chain with: prefect deployment run 'daily/default'")
+            if loaded.ui.port != 4200:
+                click.echo(f"  after: export PREFECT_API_URL={url}/api")
+            click.echo("Ctrl-C stops all of it.")
+            while True:
+                time.sleep(1)
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+
+
+@click.command()
+@click.argument("selected", nargs=-1)
+@click.option("--plan", "only_plan", is_flag=True, help="Print each step with its reason, and do nothing.")
+@click.option("--full", is_flag=True, help="Rebuild, whatever could be done by change.")
+@settings_of
+def build(settings: Lazy, selected: tuple[str, ...], only_plan: bool, full: bool) -> None:
+    """Bring silver and gold up to bronze: all tables, or those named.
+
+    Example: cartlake build --plan
+    """
+    from transforms.build import build as run_build
+    from transforms.build import steps
+
+    if only_plan:
+        print_rows(
+            [{"table": step.table, "how": step.how, "why": step.why} for step in steps(settings(), selected or None, full)]
+        )
+        return
+    with progress("build") as shown:
+        report = run_build(settings(), selected or None, full, on_step=lambda _step, done, total: shown("tables", done, total))
+    print_rows(report.rows())
+
+
+def _run_steps(settings: "Settings", steps: Iterable[str]) -> None:
+    from flows.steps import STEPS, refuse_errors
+
+    reports = []
+    for step in steps:
+        with progress(step) as shown:
+            reports.append(STEPS[step](settings, shown))
+        click.echo(f"{step}: {reports[-1].seconds:.1f} s", err=True)
+        print_rows(reports[-1].rows())
+    refuse_errors(reports)
