@@ -29,6 +29,7 @@ from lake.sources.base import OP, ORDER, SOURCE_TS, TIMESTAMP, Table
 from lake.sources.files import File
 from lake.sources.files_read import FILE, LINE, Beginning, Place, Reading, beginning, digests
 from lake.sources.files_record import Bad
+from lake.sources.strings import strings
 
 logger = logging.getLogger(__name__)
 
@@ -218,7 +219,10 @@ class _Capture:
             return
         count = len(rows)
         changed = datetime.fromtimestamp(file.changed / 1e9, UTC)
-        columns = [pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), begin.columns.types, strict=True)]
+        columns = [
+            strings(values) if begin.head is not None else pa.array(values, kind)
+            for values, kind in zip(zip(*rows, strict=True), begin.columns.types, strict=True)
+        ]
         own = [
             pa.repeat(pa.scalar(file.name), count),
             pa.array(lines, pa.int64()),

@@ -108,7 +108,7 @@ class Source(_Section):
 
 
 class Capture(_Section):
-    chunk_rows: int = Field(250_000, ge=1)
+    chunk_rows: int = Field(150_000, ge=1)
     batch_rows: int = Field(50_000, ge=1)
     batch_bytes: Bytes = 64 * 2**20
     retries: int = Field(3, ge=0)

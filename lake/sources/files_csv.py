@@ -61,7 +61,7 @@ def head(lines: Iterable[bytes], header: Header, reserved: Sequence[str] = ()) -
 def records(lines: Iterable[bytes], found: Head, *, at_start: bool) -> Iterator[Parsed]:
     """The records of a file, or of its rest; `at_start`: the lines begin with the record that names the columns, if one does."""
     again = [re.compile(rf"\b{re.escape(name)}\b") for name in found.columns] if found.named and len(found.columns) > 1 else []
-    skip = at_start and found.named
+    skip, first = at_start and found.named, found.columns[0]
     for raw, values in _split(lines, found.delimiter):
         if values is None or isinstance(values, Bad):
             yield raw, values
@@ -71,7 +71,7 @@ def records(lines: Iterable[bytes], found: Head, *, at_start: bool) -> Iterator[
         elif len(values) != len(found.columns):
             reason = f"{len(values)} field{'s' * (len(values) != 1)}, and the file has {len(found.columns)} columns"
             yield raw, Bad("fields", reason, _text(raw))
-        elif again and again[0].search(values[0]) and all(map(_holds, again, values)):
+        elif again and first in values[0] and all(map(_holds, again, values)):
             yield raw, Bad("header", "every field holds its column's name: a header or a statement, no record", _text(raw))
         else:
             yield raw, values

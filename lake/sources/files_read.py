@@ -19,6 +19,8 @@ from lake.sources.files_record import LONGEST, Bad, Parsed
 
 FILE, LINE = "_file", "_line"
 _BLOCK = 2**20
+_HASHED_AT_ONCE = 1000  # lines
+_NEWLINE = ord("\n")
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _CORRUPT = (gzip.BadGzipFile, zlib.error)
@@ -122,8 +124,7 @@ class Reading:
 
     @property
     def place(self) -> Place:
-        self._sha.update(b"".join(self._unhashed))
-        self._unhashed.clear()
+        self._hash()
         return Place(self._bytes, self._lines, self._sha.hexdigest())
 
     def __iter__(self) -> Iterator[tuple[int, Any, int]]:
@@ -131,9 +132,15 @@ class Reading:
         with _open(self._file) as stream:
             self._skip(stream)
             for raw, values in self._parsed(self._raw(stream)):
-                if self._waits(raw, values):
+                # A whole line is what nearly all records are: this loop runs once for each.
+                if (raw[-1][-1] != _NEWLINE or isinstance(values, Bad)) and self._waits(raw, values):
                     return
-                line, size = self._lines + 1, self._take(raw)
+                line, size = self._lines + 1, len(raw[0]) if len(raw) == 1 else sum(map(len, raw))
+                self._bytes += size
+                self._lines += len(raw)
+                self._unhashed += raw
+                if len(self._unhashed) >= _HASHED_AT_ONCE or size >= _BLOCK:
+                    self._hash()
                 if values is not None:
                     yield line, values, size
         self.whole = not self.cut
@@ -171,14 +178,9 @@ class Reading:
         certain = self._begin.head is None and isinstance(values, tuple)
         return unended and not certain and not self._settled
 
-    def _take(self, raw: list[bytes]) -> int:
-        size = sum(map(len, raw))
-        self._bytes += size
-        self._lines += len(raw)
-        self._unhashed += raw
-        if len(self._unhashed) >= 1000 or size >= _BLOCK:
-            _ = self.place
-        return size
+    def _hash(self) -> None:
+        self._sha.update(b"".join(self._unhashed))
+        self._unhashed.clear()
 
 
 def _open(file: File) -> IO[bytes]:

@@ -2,8 +2,9 @@
 
 Rows are only decoded when a batch is given, many events together (see mysql_images and mysql_decode).
 
-A position holds `server`, `file` and `pos`: what has been committed up to there is in bronze. And where needed: `gtid`, the same
-by global ids; `order`, the least order that is free, where compressed events hold more rows than bytes; `xa`, see below.
+A position holds `server`, `file` and `pos`: what has been committed up to there is in bronze; `made`, when the server began that
+file, tells a log that was reset and has grown past the place since. And where needed: `gtid`, the same by global ids; `order`,
+the least order that is free, where compressed events hold more rows than bytes; `xa`, see below.
 
 XA. The rows of a prepared transaction stand in the log where it was prepared, but count only from its XA COMMIT on, which may
 come days later. They are held until then, and take their order from the commit, so that `_order` grows. A capture may end in
@@ -81,6 +82,8 @@ class Changes:
         self._prepared: dict[sql.Xid, tuple[Transaction, Position]] = {}
         self._ending: sql.Xid | None = None  # which of them the running statement commits
         self._notices: list[Change] = []
+        self._made = {position["file"]: position["made"] for position in since.values() if "made" in position}
+        self._opened = "", 0
         self._gtids: Gtids | None = None
         self._gtid: tuple[int | str, int] = _NO_ID  # the running transaction's
         self._previous: tuple[int, int] | None = None  # what its domain had before
@@ -129,6 +132,8 @@ class Changes:
                 if not one_phase and began is not None:
                     self._prepare(xid, began)
                 commits = True
+            elif kind == log.FORMAT_DESCRIPTION:
+                self._open(event)
             elif kind in _REFUSED:
                 raise PermanentFailure(f"{event.file}:{event.start}: {_REFUSED[kind]}")
             if not commits:
@@ -158,6 +163,8 @@ class Changes:
     def _position(self, file: str, number: int, pos: int, within: bool = False) -> dict[str, Any]:
         """The position of a place; `within` a transaction, what it was before that began."""
         position: dict[str, Any] = {"server": self._target["server"], "file": file, "pos": pos}
+        if file == self._opened[0]:
+            position["made"] = self._opened[1]
         if self._gtids is not None:
             position["gtid"] = (self._before() if within else self._gtids).text()
         elif "gtid" in self._target and (number, pos) == place(self._target):
@@ -165,6 +172,12 @@ class Changes:
         if self._prepared:  # in the order of the log, so the first is the oldest
             position["xa"] = next(iter(self._prepared.values()))[1]
         return position
+
+    def _open(self, event: log.Event) -> None:
+        """A file of the log begins, or is opened. PermanentFailure when it is not the one that a table stopped in."""
+        self._opened = event.file, event.timestamp
+        if not self._seen and self._made.get(event.file, event.timestamp) != event.timestamp:
+            raise PermanentFailure(f"the server's log was reset: {event.file} is another file than the one captured; {_AGAIN}")
 
     def _begin(self, event: log.Event) -> None:
         """Note the id of the transaction that begins."""

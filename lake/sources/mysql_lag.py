@@ -9,8 +9,8 @@ from lake.sources.base import Position
 from lake.sources.mysql_connect import Server, connect, rows, translated
 from lake.sources.mysql_follow import gone, moved
 
-# Events that only describe the log itself: stop, previous GTIDs, and MariaDB's checkpoint, GTID list and start of encryption.
-_NO_CHANGE = frozenset({3, 35, 161, 163, 164})
+# Events that only describe the log itself: stop, format, previous GTIDs; MariaDB's checkpoint, GTID list, encryption.
+_NO_CHANGE = frozenset({3, 15, 35, 161, 163, 164})
 
 
 def lag(server: Server, position: Position, end: Position) -> tuple[float | None, int | None]:

@@ -55,7 +55,7 @@ class Layouts:
         _, database, name = table_name(body)
         captured, known = self._tables.get((database, name)), None
         if captured is not None:
-            described = body[6:]  # all but the table's number
+            described = body[8:]  # all but the table's number and flags
             known = self._by_content.get(described)
             if known is None:
                 try:

@@ -129,6 +129,7 @@ def _read(packets: Iterator[bytes], file: str, checksum: int) -> Iterator[Event]
         timestamp, kind, server_id, size, end, _ = unpack(data, 1)
         if kind == FORMAT_DESCRIPTION:
             checksum = _CHECKSUM if data[-_CHECKSUM - 1] == 1 else 0  # files of one log may differ in having them
+            yield Event(kind, timestamp, server_id, file, number, 0, 0, b"")  # its timestamp says when the file was begun
             continue
         body = data[20 : len(data) - checksum]
         if kind == ROTATE:

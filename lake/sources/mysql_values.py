@@ -53,11 +53,9 @@ def decimal_groups(precision: int, scale: int) -> list[tuple[int, int]]:
 
 @lru_cache(maxsize=100)
 def decimal_decoder(precision: int, scale: int) -> tuple[int, Callable[[bytes], str]]:
-    """(bytes of a stored DECIMAL, the function that gives its digits): groups of nine digits in four bytes, the rest in fewer."""
-    whole, left = precision - scale, scale % 9
-    sizes = [(whole % 9 + 1) // 2, *[4] * (whole // 9)], [*[4] * (scale // 9), (left + 1) // 2]
-    total = sum(sizes[0]) + sum(sizes[1])
-    widths = [9] * (scale // 9) + [left]
+    """(bytes of a stored DECIMAL, the function that gives its digits)."""
+    groups = decimal_groups(precision, scale)
+    total = sum(size for size, _ in groups)
 
     def decode(raw: bytes) -> str:
         negative = raw[0] < 0x80
@@ -65,18 +63,11 @@ def decimal_decoder(precision: int, scale: int) -> tuple[int, Callable[[bytes], 
         if negative:
             raw = bytes(byte ^ 0xFF for byte in raw)
         at, number = 0, 0
-        for size in sizes[0]:
-            number = number * 1_000_000_000 + int.from_bytes(raw[at : at + size], "big")
+        for size, digits in groups:
+            number = number * 10**digits + int.from_bytes(raw[at : at + size], "big")
             at += size
-        text = f"-{number}" if negative else str(number)
-        if not scale:
-            return text
-        parts = []
-        for size, width in zip(sizes[1], widths, strict=True):
-            if width:
-                parts.append(f"{int.from_bytes(raw[at : at + size], 'big'):0{width}}")
-            at += size
-        return f"{text}.{''.join(parts)}"
+        text = f"{number:0{scale + 1}}"
+        return ("-" if negative else "") + (f"{text[:-scale]}.{text[-scale:]}" if scale else text)
 
     return total, decode
 

@@ -11,6 +11,7 @@ from lake.capture import capture
 from lake.config import Settings
 from lake.errors import PermanentFailure
 from lake.sandbox.mariadb import connect
+from lake.status import status
 
 Fold = Callable[[Settings, str], list[dict[str, Any]]]
 GOODS = "CREATE TABLE goods (id INT PRIMARY KEY, v INT, updated_at DATETIME(3), KEY (updated_at))"
@@ -132,7 +133,7 @@ def test_a_table_without_a_cursor_says_so_and_one_without_a_key_is_read_whole(sh
 def test_a_kill_at_any_point_doubles_and_loses_nothing(shop: Shop, fold: Fold, killed: Callable[[Settings, str], int]) -> None:
     shop.execute(GOODS, "INSERT INTO goods SELECT seq, 0, '2026-01-01' FROM seq_1_to_12")
     count = 0
-    for turn in range(1, 200, 3):
+    for turn in range(1, 200, 2):
         shop.execute(
             f"UPDATE goods SET v = {turn}, updated_at = '2026-01-01' + INTERVAL {turn} SECOND WHERE id % 2 = {turn % 2}",
             f"DELETE FROM goods WHERE id = {turn % 12}",
@@ -144,7 +145,14 @@ def test_a_kill_at_any_point_doubles_and_loses_nothing(shop: Shop, fold: Fold, k
         if code == 0:
             break
         count += 1
-    assert count > 5
+    assert count > 3
+
+
+def test_status_knows_no_lag_of_a_cursor(shop: Shop) -> None:
+    shop.execute(GOODS, "INSERT INTO goods VALUES (1, 1, '2026-01-01')")
+    shop.capture(**DAILY)
+    (table,) = status(shop.settings(), "shop")
+    assert (table.mode, table.error, table.lag_seconds, table.rows) == ("cursor", "", None, 1)
 
 
 def test_a_server_without_a_log_offers_the_cursor(servers: Any, make_settings: Callable[..., Settings]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from lake.capture import capture
 from lake.config import Settings
 from lake.delta import Lake
+from lake.errors import PermanentFailure
 from lake.sandbox import mariadb
 from lake.sources.mysql_follow import gone, mysql_set, start
 from lake.sources.mysql_gtid import Gtids, common
@@ -105,6 +106,24 @@ def test_a_replica_whose_log_begins_too_late_stops_capture(
     with pytest.raises(Exception, match="--resnapshot"):
         capture(after, "shop")
     assert not capture(after, "shop", resnapshot=["*"]).errors
+
+
+def test_a_log_that_was_reset_and_has_grown_since_is_no_silent_gap(
+    pair: list[mariadb.MariaDb], make_settings: Callable[..., Settings], fold: Any
+) -> None:
+    """By place and by global ids it looks as if it only went on; what tells is when its file was begun."""
+    server, _ = pair
+    settings = make_settings(MYSQL_URL=server.url("cartlake", "shop"))
+    assert not capture(settings, "shop").errors
+    run(server, "INSERT INTO goods VALUES (1, 1)", database="shop")
+    assert capture(settings, "shop").total == 1
+    time.sleep(1.1)  # the log's clock ticks in seconds
+    run(server, "INSERT INTO goods VALUES (2, 1)", "RESET MASTER", database="shop")
+    run(server, *(f"UPDATE goods SET v = v + {n}" for n in range(40)), database="shop")
+    with pytest.raises(PermanentFailure, match=r"the server's log was reset.*--resnapshot"):
+        capture(settings, "shop")
+    assert not capture(settings, "shop", resnapshot=["*"]).errors
+    assert [(row["id"], row["v"]) for row in fold(settings, ".goods")] == run(server, "SELECT id, v FROM shop.goods ORDER BY id")
 
 
 def test_sets_of_global_ids() -> None:
