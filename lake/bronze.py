@@ -21,9 +21,10 @@ from deltalake.exceptions import DeltaError
 
 from lake import maintenance
 from lake.crash import crash_point
-from lake.delta import Lake, join
+from lake.delta import Lake, join, schema_of
 from lake.errors import PermanentFailure
 from lake.fit import fit, grown
+from lake.parquet import plain
 from lake.positions import Fact, facts, reached_last
 from lake.sources.base import OP, ORDER, SOURCE_TS, WARNINGS, Mode, Table
 
@@ -188,16 +189,18 @@ def write(lake: Lake, name: str, rows: pa.Table, epoch: int, position: Mapping[s
     first = _with_own(rows, epoch, constant)
     try:
         lake.create(name, first.schema, comments=_COMMENTS)
-        known = lake.schema(name)
-        schema = grown(name, first.schema, known)
+        table = lake.open(name)
+        known = schema_of(table)
+        schema = grown(name, plain(first.schema), known)
         if any(schema.field(field.name).type != field.type for field in known):
             maintenance.rewrite(lake, name, pa.schema([schema.field(field.name) for field in known]))
+            table = lake.open(name)
         parts = (fit(part, schema) for part in _stream(first, more, epoch, constant))
         crash_point("bronze.commit.before")
         data: pa.Table | pa.RecordBatchReader = next(parts)
         if more:
             data = pa.RecordBatchReader.from_batches(data.schema, _batches(data, parts))
-        version = lake.append(name, data, merge_schema=len(schema) > len(known))
+        version = lake.append(name, data, merge_schema=len(schema) > len(known), table=table)
     except (OSError, DeltaError) as error:
         raise PermanentFailure(f"{name}: cannot write to {lake.root}: {_disk(error)}") from error
     crash_point("bronze.commit.after")
@@ -224,10 +227,17 @@ def _with_own(rows: pa.Table, epoch: int, constant: Mapping[str, Any]) -> pa.Tab
         "_sequence": pc.add(rows.column(ORDER), pa.scalar(epoch << EPOCH_BITS, pa.int64())),
         SOURCE_TS: rows.column(SOURCE_TS),
         WARNINGS: rows.column(WARNINGS) if WARNINGS in rows.column_names else pa.nulls(count, pa.string()),
-        **{column: pa.repeat(pa.scalar(value, _OWN.field(column).type), count) for column, value in constant.items()},
+        **{column: _repeated(value, _OWN.field(column).type, count) for column, value in constant.items()},
     }
     data = rows.drop_columns([column for column in (OP, ORDER, SOURCE_TS, WARNINGS) if column in rows.column_names])
-    return pa.table([own[field.name] for field in _OWN] + data.columns, schema=pa.schema([*_OWN, *data.schema]))
+    return pa.table({**{name: own[name] for name in COLUMNS}, **dict(zip(data.column_names, data.columns, strict=True))})
+
+
+def _repeated(value: Any, kind: pa.DataType, count: int) -> pa.Array:
+    """One value for every row. Texts as dictionaries: as plain texts `_position` and `_batch` took a third of a commit."""
+    if pa.types.is_string(kind):
+        return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), count), pa.array([value], kind))
+    return pa.repeat(pa.scalar(value, kind), count)
 
 
 def _tail(lake: Lake, name: str, version: int) -> tuple[int, dict[str, Any]] | None:

@@ -38,10 +38,11 @@ def fit(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     for field in schema:
         if field.name in rows.column_names:
             values = rows.column(field.name)
-            columns.append(values if values.type == field.type else pc.cast(values, field.type))
+            same = values.type == field.type or (pa.types.is_dictionary(values.type) and values.type.value_type == field.type)
+            columns.append(values if same else pc.cast(values, field.type))
         else:
             columns.append(pa.nulls(rows.num_rows, field.type))
-    return pa.table(columns, schema=pa.schema([pa.field(field.name, field.type) for field in schema]))
+    return pa.table(columns, names=schema.names)
 
 
 def common(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:

@@ -5,7 +5,11 @@ as long as an older version may be read.
 """
 
 import logging
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,17 +18,18 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from lake.crash import crash_point
-from lake.delta import WRITER, Lake
+from lake.delta import Lake
 from lake.errors import PermanentFailure, full_disk
 from lake.log import REWRITE
 from lake.parquet import add_action, plain
 
 logger = logging.getLogger(__name__)
 
-# (files smaller than this, how many of them, the size that they are put together to). Two steps, so that a table that gets a
-# small file a second is not written anew as a whole each minute.
-_SMALL = ((16 * 2**20, 64), (128 * 2**20, 64))
+# (files smaller than this, how many of them are too many, the size that they are put together to). Two steps, so that a table
+# with a batch a second is not written anew each minute; and the chunks of a large snapshot, of 1 MiB and more, stay as they are.
+_SMALL = ((2**20, 64, 16 * 2**20), (16 * 2**20, 512, 128 * 2**20))
 _BATCH_ROWS = 65_536
+_GROUP_ROWS = 500_000
 
 
 def rewrite(lake: Lake, name: str, schema: pa.Schema) -> int:
@@ -32,54 +37,102 @@ def rewrite(lake: Lake, name: str, schema: pa.Schema) -> int:
 
     Reads a part of a file at a time. Raises ArrowInvalid where a value does not fit. A kill leaves the table as it was.
     """
-    table, folder, target = lake.open(name), Path(lake.stage(name)), plain(schema)
+    table, target = lake.open(name), plain(schema)
     lake.prepare(table, target)
-    folder.mkdir(parents=True)
-    actions: list[AddAction | RemoveAction] = []
-    for number, file in enumerate(lake.files(name)):
-        written = folder / f"part-{number:05}.parquet"
-        with pq.ParquetWriter(written, target, compression="zstd", compression_level=1) as writer:
-            for batch in pq.ParquetFile(file).iter_batches(_BATCH_ROWS):
-                writer.write_table(_cast(pa.Table.from_batches([batch]), target))
-        actions.append(add_action(Path(lake.path(name)), written, (), data_change=False))
+    written = [_written(lake, name, number, [file], target) for number, file in enumerate(lake.files(name))]
     crash_point("maintenance.rewritten")
-    table.create_write_transaction(
-        actions,
-        "overwrite",
-        Schema.from_arrow(target),
-        partition_by=[],
-        commit_properties=CommitProperties(custom_metadata={REWRITE: "true"}),
-    )
+    _replace(table, "overwrite", written, target)
     crash_point("maintenance.rewrite_committed")
     return lake.version(name)
 
 
 def tidy(lake: Lake, name: str) -> bool:
-    """Put small files together where there are many. True if something was committed.
+    """Put small files of an unpartitioned table together where there are many. True if something was committed.
 
-    delta-rs itself writes a checkpoint of the log every hundred commits.
+    Reads a part of a file at a time: delta-rs's own compaction holds whole files, and took 100 MB more at 25 M rows. Checkpoints
+    of the log are written by delta-rs itself, every hundred commits.
     """
-    table, done = lake.open(name), False
-    for size, most in _SMALL:
-        sizes = pa.table(table.get_add_actions(flatten=True)).column("size_bytes").to_pylist()
-        if sum(one < size for one in sizes) >= most:
-            done |= _compact(table, size)
-    if done:
-        logger.info("%s: put together into %d files", name, len(table.file_uris()))
+    done = False
+    for limit, most, target in _SMALL:
+        table = lake.open(name)
+        actions = pa.table(table.get_add_actions(flatten=False)).select(["path", "size_bytes", "modification_time"])
+        small = [action for action in actions.to_pylist() if action["size_bytes"] < limit]
+        if len(small) >= most:
+            _put_together(lake, name, table, small, target)
+            logger.info("%s: %d small files put together", name, len(small))
+            done = True
     return done
 
 
-def _compact(table: DeltaTable, size: int) -> bool:
-    before = table.version()
-    crash_point("maintenance.compact.before")
+def _put_together(lake: Lake, name: str, table: DeltaTable, small: list[dict[str, Any]], target: int) -> None:
+    schema, root = lake.schema(name), Path(lake.path(name))
     try:
-        # One task at a time: each holds a file of the target size in memory.
-        table.optimize.compact(target_size=size, max_concurrent_tasks=1, writer_properties=WRITER)
+        bins = _bins(small, target)
+        written = [
+            _written(lake, name, number, [str(root / unquote(one["path"])) for one in members], schema)
+            for number, members in enumerate(bins)
+        ]
+        crash_point("maintenance.compact.before")
+        _replace(table, "append", written, schema, [one for members in bins for one in members])
+        crash_point("maintenance.compact.after")
     except (OSError, DeltaError) as error:
         why = full_disk(error) or f"small files were not put together: {str(error).splitlines()[0][:300]}; nothing is lost"
-        raise PermanentFailure(f"{table.table_uri}: {why}") from error
-    crash_point("maintenance.compact.after")
-    return table.version() > before
+        raise PermanentFailure(f"{name}: {why}") from error
+
+
+def _bins(files: list[dict[str, Any]], target: int) -> list[list[dict[str, Any]]]:
+    """Files, oldest first, in groups of about `target` bytes."""
+    groups: list[list[dict[str, Any]]] = [[]]
+    size = 0
+    for file in sorted(files, key=lambda file: file["modification_time"]):
+        if size >= target:
+            groups.append([])
+            size = 0
+        groups[-1].append(file)
+        size += file["size_bytes"]
+    return groups
+
+
+def _written(lake: Lake, name: str, number: int, files: list[str], schema: pa.Schema) -> AddAction:
+    """The rows of these files in these columns, as one new file that belongs to nothing yet."""
+    folder = Path(lake.stage(name))
+    folder.mkdir(parents=True)
+    file = folder / f"part-{number:05}.parquet"
+    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    held: list[pa.Table] = []
+    with pq.ParquetWriter(file, schema, compression="zstd", compression_level=1, use_dictionary=texts) as writer:
+        for source in files:
+            for batch in pq.ParquetFile(source).iter_batches(_BATCH_ROWS):
+                held.append(_cast(pa.Table.from_batches([batch]), schema))
+                if sum(part.num_rows for part in held) >= _GROUP_ROWS:
+                    writer.write_table(pa.concat_tables(held))
+                    held = []
+        if held:
+            writer.write_table(pa.concat_tables(held))
+    return add_action(Path(lake.path(name)), file, (), data_change=False)
+
+
+def _replace(
+    table: DeltaTable,
+    mode: Literal["append", "overwrite"],
+    added: list[AddAction],
+    schema: pa.Schema,
+    removed: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    now = int(time.time() * 1000)
+    gone = [
+        RemoveAction(
+            path=one["path"],
+            data_change=False,
+            deletion_timestamp=now,
+            partition_values={},
+            size=one["size_bytes"],
+        )
+        for one in removed
+    ]
+    actions: list[AddAction | RemoveAction] = [*added, *gone]
+    properties = CommitProperties(custom_metadata={REWRITE: "true"} if mode == "overwrite" else None)
+    table.create_write_transaction(actions, mode, Schema.from_arrow(schema), partition_by=[], commit_properties=properties)
 
 
 def _cast(rows: pa.Table, schema: pa.Schema) -> pa.Table:

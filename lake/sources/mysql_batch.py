@@ -12,7 +12,7 @@ from lake.sources.mysql_cells import PADDING, Cells, Ints
 from lake.sources.mysql_images import OPS, Places, Shape, find, merged
 from lake.sources.mysql_rows import Layout
 from lake.sources.mysql_transaction import Entry
-from lake.sources.mysql_types import Column, Mapped, convert
+from lake.sources.mysql_types import Column, Mapped, convert, out_of_range
 
 # What is decoded at once. Arrays over the log take some ten times its bytes while they are made, and bronze's own columns some
 # 300 bytes a row: a transaction of a million rows peaked at 670 MB as one piece, at 365 MB in these.
@@ -123,7 +123,7 @@ def _columns(table: Captured, layout: Layout, data: bytes, places: Places) -> tu
             continue
         wire, found = decode(Cells(data, places.at[i], places.null[i]))
         arrays.append(convert(wire, table.mapped[field.name], table.zone))
-        notes += found
+        notes += found + out_of_range(wire, arrays[-1], table.columns[field.name])
     return arrays, notes
 
 

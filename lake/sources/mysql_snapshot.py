@@ -21,6 +21,8 @@ from lake.sources.mysql_types import BYTES, TEXT, Column, Mapped, convert, out_o
 _READERS = 2
 _DRIVER_ROWS = 10_000
 _NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "year"})
+_INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
+_MOST_SPARSE = 2  # values of a key for each row
 _BY_NUMBER = frozenset({"enum", "set", "bit"})  # ORDER BY and `>` agree only on their numbers
 
 
@@ -71,11 +73,34 @@ class Ranges:
 
     def _ends(self, low: list[str] | None, size: int) -> Iterator[tuple[list[str] | None, list[str] | None]]:
         """(beyond, up to) of each range; None is an open end."""
+        dense = self._dense()
+        if dense:
+            first, last = dense
+            at = first - 1 if low is None else int(low[0])
+            while at + size < last:
+                yield low, [str(at + size)]
+                at, low = at + size, [str(at + size)]
+            yield low, None
+            return
         high = self._boundary(low, size)
         while high is not None:
             yield low, high
             low, high = high, self._boundary(high, size)
         yield low, None
+
+    def _dense(self) -> tuple[int, int] | None:
+        """(lowest, highest) key where it is one integer, most of whose values are there: then ranges need no looking up.
+
+        A range of N values has at most N rows. To find where N rows end the server walks over them: 1 s of 5 for 5 M rows.
+        """
+        if len(self._key) != 1 or self._key[0].data_type not in _INTEGERS or self._where:
+            return None
+        name = quote(self._key[0].name)
+        with translated(self._server, self._table.name):
+            ((first, last),) = rows(self._connection, f"SELECT MIN({name}), MAX({name}) FROM {self._source}")
+        if first is None or last - first >= _MOST_SPARSE * max(self._table.rows, 1):
+            return None
+        return int(first), int(last)
 
     def whole(self, size: int) -> Iterator[Batch]:
         """All rows in batches, in no order and so with nowhere to go on from: for a table without a key."""

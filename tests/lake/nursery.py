@@ -26,7 +26,7 @@ for line in sys.stdin:
         try:
             crash._SPEC, crash._LEDGER = task["crash"], task["ledger"]
             if task["tidy"]:  # four small files are many, so that compaction takes part
-                maintenance._SMALL = ((16 * 2**20, 4),)
+                maintenance._SMALL = ((2**20, 4, 16 * 2**20),)
             if task["file_bytes"]:  # every file ends there, as on a full disk
                 resource.setrlimit(resource.RLIMIT_FSIZE, (task["file_bytes"], task["file_bytes"]))
             capture(load(Path(task["config"]), task["env"]))
