@@ -236,7 +236,7 @@ def _with_own(rows: pa.Table, epoch: int, constant: Mapping[str, Any]) -> pa.Tab
 def _repeated(value: Any, kind: pa.DataType, count: int) -> pa.Array:
     """One value for every row. Texts as dictionaries: as plain texts `_position` and `_batch` took a third of a commit."""
     if pa.types.is_string(kind):
-        return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), count), pa.array([value], kind))
+        return pa.repeat(pa.scalar(value, pa.string_view()), count)
     return pa.repeat(pa.scalar(value, kind), count)
 
 

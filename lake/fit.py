@@ -38,7 +38,7 @@ def fit(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     for field in schema:
         if field.name in rows.column_names:
             values = rows.column(field.name)
-            same = values.type == field.type or (pa.types.is_dictionary(values.type) and values.type.value_type == field.type)
+            same = values.type == field.type or (pa.types.is_string_view(values.type) and pa.types.is_string(field.type))
             columns.append(values if same else pc.cast(values, field.type))
         else:
             columns.append(pa.nulls(rows.num_rows, field.type))

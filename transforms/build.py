@@ -9,18 +9,23 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from lake.config import Settings
 from lake.crash import crash_point
 from lake.delta import Lake
 from lake.errors import CartlakeError, TransientFailure
 from lake.lock import hold
-from transforms import catalog, progress, quarantine, ref
+from transforms import catalog, mirror, progress, quarantine, ref
 from transforms import engine as engines
 from transforms.engine import Engine
 from transforms.plan import PENDING, At, Seen, Step, choose, decide, order, plan
 from transforms.report import BuildFailed, BuildReport, StepReport
 from transforms.table import Table
+
+if TYPE_CHECKING:
+    from transforms.update import Done
 
 __all__ = ["BuildFailed", "BuildReport", "Step", "build", "steps"]
 
@@ -107,16 +112,14 @@ class _Job:
         began = time.monotonic()
         if step.how == "skip":
             return StepReport(table.name, "skip", step.why, rows=self._rows(table.name))
-        if self.engine is None:
-            self.engine = engines.start(self.settings)
         try:
-            report = self._act(table, step, self.engine)
+            report = self._mirrored(table, step) or self._act(table, step)
         except TransientFailure:
             raise
         except CartlakeError as error:
             report = StepReport(table.name, step.how, step.why, error=str(error))
         except Exception as error:
-            failure = self.engine.explain(error)
+            failure = self.engine.explain(error) if self.engine is not None else error
             if isinstance(failure, TransientFailure):
                 raise failure from error
             logger.debug("%s failed", table.name, exc_info=True)
@@ -125,15 +128,36 @@ class _Job:
         logger.info("%s: %s, %d of %d rows changed, %.2f s", table.name, report.how, report.changed, report.rows, seconds)
         return report.timed(seconds)
 
-    def _act(self, table: Table, step: Step, engine: Engine) -> StepReport:
+    def _mirrored(self, table: Table, step: Step) -> StepReport | None:
+        """A mirror kept by its changes alone needs no engine; None where the engine must do it."""
+        if step.how != "by_key" or table.file != mirror.FILE:
+            return None
+        from transforms.inputs import TooMuch
+        from transforms.mirror_update import update
+        from transforms.quarantine import Scope
+        from transforms.update import Done
+
+        try:
+            written = update(self.lake, table, step, self.at[table.driving])
+        except TooMuch as reason:
+            return self._act(table, replace(step, how="rebuild", why=str(reason)))
+        return self._done(table, Done(step.how, step.why, written, Scope(table.key)))
+
+    def _act(self, table: Table, step: Step) -> StepReport:
         # Imported here: a build with nothing new needs neither polars nor Spark's client.
         from transforms.inputs import Inputs
         from transforms.update import Update
 
-        inputs = Inputs(engine, self.lake, self.captured, self.at)
+        if self.engine is None:
+            self.engine = engines.start(self.settings)
+        inputs = Inputs(self.engine, self.lake, self.captured, self.at)
         done = Update(table, inputs, self.tables).run(step)
         crash_point("transforms.committed")
         quarantine.settle(table, inputs, done.written, done.scope)
+        return self._done(table, done)
+
+    def _done(self, table: Table, done: Done) -> StepReport:
+        """Record what a step that is committed has consumed."""
         quarantine.record(self.lake, table, done.written, self.report.run)
         crash_point("transforms.settled")
         consumed = {name: self.at[name] for name in table.inputs}
@@ -154,7 +178,7 @@ class _Job:
         return self.lake.count(name) if name in self.at else 0
 
     def _finish(self, began: float) -> BuildReport:
-        if self.engine is not None:
+        if any(step.how != "skip" for step in self.report.steps):
             progress.compact(self.lake)
         self.report.quarantined = quarantine.counts(self.lake)
         self.report.engine = self.engine.name if self.engine else ""

@@ -101,7 +101,7 @@ def test_a_wider_column_is_followed(shop: Any, write: Write) -> None:
     write(
         [{**ROW, "id": 2, "amount": Decimal("12345678901234567890.1234567")}], op="c", order=CHANGE, amount=pa.decimal128(30, 7)
     )
-    assert how(shop.build())[1] == "a column of bronze.other.`my.shop`.Some Things became wider"
+    assert how(shop.build())[1] == "its columns changed"
     assert [row["amount"] for row in shop.rows(MIRROR)] == [Decimal("1.5000000"), Decimal("12345678901234567890.1234567")]
     assert shop.lake.schema(MIRROR).field("amount").type == pa.decimal128(30, 7)
     write([{**ROW, "ratio": 9.0}], op="u", order=CHANGE + 1, amount=pa.decimal128(30, 7))
