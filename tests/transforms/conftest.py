@@ -123,7 +123,7 @@ class Shop:
         if complete and not rows:
             number = len(positions.facts(self.lake)) + 1
             name = self.captured(table).name
-            positions.record(self.lake, "shop", "ended", {name: epoch}, position, number=number, version=version)
+            positions.record(self.lake, "shop", "ended", {name: epoch}, position, number=number, versions={name: version})
 
     def change(self, table: str, *changes: tuple[str, Mapping[str, Any]]) -> None:
         """Changes that the source made one after the other, captured in one batch: ("c" | "u" | "d", row)."""
