@@ -73,12 +73,12 @@ def open_reader(settings: Settings, name: str, url: str) -> Reader:
     """Connect to a source by its kind."""
     source, limits = settings.sources[name], settings.capture
     if source.kind == "mysql":
-        from lake.sources import mysql
+        from lake.sources.mysql import reader as mysql
 
         return mysql.open(source, url, limits, present.difference(Lake(settings.lake_root), name))
     if source.kind == "files":
         raise UsageError(f"source {name}: a folder of files cannot be asked again; only databases are compared with the lake")
-    from lake.sources.mongodb import MongoDB
+    from lake.sources.mongodb.reader import MongoDB
 
     return MongoDB(name, url, (limits.chunk_rows, limits.batch_rows, limits.batch_bytes))
 

@@ -24,11 +24,11 @@ from lake.delta import Lake
 from lake.errors import CartlakeError, PermanentFailure
 from lake.files_seen import Seen, Start
 from lake.quarantine import Line, add_lines
-from lake.sources import files
 from lake.sources.base import OP, ORDER, SOURCE_TS, TIMESTAMP, Table
-from lake.sources.files import File
-from lake.sources.files_read import FILE, LINE, Beginning, Place, Reading, beginning, digests
-from lake.sources.files_record import Bad
+from lake.sources.files import folder as files
+from lake.sources.files.folder import File
+from lake.sources.files.read import FILE, LINE, Beginning, Place, Reading, beginning, digests
+from lake.sources.files.record import Bad
 from lake.sources.strings import strings
 
 logger = logging.getLogger(__name__)

@@ -33,7 +33,6 @@ WRITER = WriterProperties(compression="ZSTD", compression_level=1)
 _BOUNDS = "delta.dataSkippingStatsColumns"
 _MOST_BOUNDS = 32
 _QUOTED = re.compile("`(?:[^`]|``)*`")
-_FEED_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
 _NO_SUCH = -1
 
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from lake.crash import crash_point
 from lake.delta import Lake
-from lake.sources.files import File
-from lake.sources.files_read import Digests, Place
+from lake.sources.files.folder import File
+from lake.sources.files.read import Digests, Place
 
 NAME = "meta.files"
 _SCHEMA = pa.schema(

@@ -150,7 +150,7 @@ def _bounds(lake: Lake, name: str) -> tuple[int, datetime | None, datetime | Non
 def _files(settings: Settings, lake: Lake, name: str, known: Sequence[_Known]) -> list[TableStatus]:
     """The tables with the number of files that are new or have changed since they were read."""
     from lake import capture_files, files_seen
-    from lake.sources import files
+    from lake.sources.files import folder as files
 
     folder = capture_files.folder_of(settings, settings.sources[name])
     try:
@@ -201,11 +201,11 @@ def _lag(
     settings: Settings, name: str, url: str, reader: Reader, known: Sequence[_Known], position: Position
 ) -> tuple[float | None, int | None]:
     if settings.sources[name].kind == "mysql":
-        from lake.sources import mysql_lag
-        from lake.sources.mysql_connect import server_of
+        from lake.sources.mysql import lag as mysql_lag
+        from lake.sources.mysql.connect import server_of
 
         return mysql_lag.lag(server_of(settings.sources[name], url), position, reader.position())
-    from lake.sources import mongodb_lag
+    from lake.sources.mongodb import lag as mongodb_lag
 
     here = [(one.captured.database, one.captured.table) for one in known if one.resume(reader.later) == position]
     return mongodb_lag.lag(reader, here, position), None

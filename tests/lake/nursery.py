@@ -13,8 +13,8 @@ from pathlib import Path
 import connectorx  # noqa: F401
 import pandas  # noqa: F401  (pyarrow imports it at its first array)
 
-import lake.sources.mongodb
-import lake.sources.mysql  # noqa: F401
+import lake.sources.mongodb.reader
+import lake.sources.mysql.reader  # noqa: F401
 from lake import crash, maintenance
 from lake.capture import capture
 from lake.config import load

@@ -14,8 +14,8 @@ from lake.capture import capture
 from lake.config import Capture, Settings
 from lake.delta import Lake
 from lake.errors import PermanentFailure, TransientFailure, UsageError
-from lake.sources import mysql
 from lake.sources.base import Batch
+from lake.sources.mysql import reader as mysql
 
 Fold = Callable[[Settings, str], list[dict[str, Any]]]
 

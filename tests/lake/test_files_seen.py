@@ -4,8 +4,8 @@ import hashlib
 from pathlib import Path
 
 from lake.files_seen import Fact, Seen, candidates, holding, start, unchanged
-from lake.sources.files import File
-from lake.sources.files_read import Digests, Place
+from lake.sources.files.folder import File
+from lake.sources.files.read import Digests, Place
 
 
 def file(name: str, size: int = 9, changed: int = 1) -> File:

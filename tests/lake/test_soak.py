@@ -183,7 +183,7 @@ class Documents:
                 self.goods.replace_one({"_id": str(one)}, {"ragged": [one, {"a b": one}]}, upsert=True)
 
     def compare(self, fold: Fold, settings: Settings) -> int:
-        from lake.sources.mongodb_json import text
+        from lake.sources.mongodb.json import text
 
         found = Counter(row["document"] for row in fold(settings, ".goods"))
         raw = self.client.get_database(self.name, codec_options=_raw()).goods.find({})

@@ -15,7 +15,7 @@ from lake.capture import capture
 from lake.config import Settings
 from lake.delta import Lake
 from lake.errors import UsageError
-from lake.sources.mysql_lag import bytes_behind
+from lake.sources.mysql.lag import bytes_behind
 from lake.status import TableStatus, status
 
 

@@ -1,0 +1,1 @@
+"""MongoDB: documents by snapshot, changes from change streams."""

@@ -1,0 +1,1 @@
+"""MySQL and MariaDB: rows by snapshot or by a cursor, changes from the binary log."""
