@@ -6,6 +6,7 @@ compares every row. The seed is printed and replays the faults (not their timing
 
 import os
 import random
+import signal
 import threading
 import time
 from collections import Counter
@@ -20,7 +21,7 @@ import pytest
 
 from lake.capture import capture
 from lake.config import Settings, load
-from lake.errors import CartlakeError
+from lake.errors import CartlakeError, TransientFailure
 
 SECONDS = int(os.environ.get("SOAK_SECONDS", "3600"))
 LIMITS = {"CARTLAKE_CAPTURE__CHUNK_ROWS": "40", "CARTLAKE_CAPTURE__BATCH_ROWS": "60", "CARTLAKE_CAPTURE__BATCH_BYTES": "20000"}
@@ -46,7 +47,7 @@ class Shop:
     TABLES = ("goods", "stock", "log", "`odd name`")
 
     def __init__(self, servers: Any, rng: random.Random) -> None:
-        self._servers, self._rng = servers, rng
+        self._servers, self._rng, self.pid = servers, rng, servers.sandbox.mysql.pid
         self.database = servers.new_database("soak")
         self.run(
             "CREATE TABLE goods (id INT PRIMARY KEY, v INT, w VARCHAR(40))",
@@ -163,7 +164,7 @@ class Documents:
     """A MongoDB database that changes too."""
 
     def __init__(self, servers: Any, rng: random.Random) -> None:
-        self._rng, self.name = rng, servers.new_name("soak")
+        self._rng, self.name, self.pid = rng, servers.new_name("soak"), servers.sandbox.mongo.pid
         self.url = servers.mongo_url_of(self.name)
         self.client: pymongo.MongoClient[Any] = pymongo.MongoClient(self.url, directConnection=True)
         self.goods = self.client[self.name].goods
@@ -220,12 +221,12 @@ def soak(source: Any, settings: Settings, killed: Callable[..., int], fold: Fold
 
 
 def _fault(source: Any, settings: Settings, killed: Callable[..., int], rng: random.Random) -> str:
-    kind = rng.choice(("kill", "kill", "kill", "disk", "cut", "none"))
+    kind = rng.choice(("kill", "kill", "kill", "disk", "cut", "stall", "rival", "none"))
     if kind == "kill":
         code = killed(settings, f"*:{1 + int(rng.expovariate(0.1))}", tidy=True)
         return "kills" if code == -9 else "captures that ended before their kill"
     if kind == "disk":
-        code = killed(settings, "", tidy=True, file_bytes=rng.randrange(200, 12_000))
+        code = killed(settings, "", tidy=True, file_bytes=rng.randrange(200, 12_000), may_fail=True)
         return "writes cut short" if code else "captures that fitted on the disk"
     if kind == "cut":
         cutter = threading.Timer(rng.random() * 0.3, source.cut)
@@ -233,8 +234,34 @@ def _fault(source: Any, settings: Settings, killed: Callable[..., int], rng: ran
         killed(settings, "", tidy=True)
         cutter.join()
         return "connections cut"
+    if kind == "stall":
+        stalling = threading.Timer(rng.random() * 0.3, stalled, (source.pid, 0.2 + rng.random()))
+        stalling.start()
+        killed(settings, "", tidy=True)
+        stalling.join()
+        return "stalls of the server"
+    if kind == "rival":
+        rival = threading.Timer(rng.random() * 0.3, _refused, (settings,))
+        rival.start()
+        killed(settings, f"*:{1 + int(rng.expovariate(0.1))}", tidy=True, may_fail=True)
+        rival.join()
+        return "pairs of captures at once"
     killed(settings, "", tidy=True)
     return "captures without a fault"
+
+
+def stalled(pid: int, seconds: float) -> None:
+    """Stop a server for a while, its connections open: what a stalled disk looks like from outside."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(seconds)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _refused(settings: Settings) -> None:
+    with suppress(TransientFailure):  # the other one holds the source's lock; if it does not, this one does the work
+        capture(settings)
 
 
 def drain(settings: Settings, killed: Callable[..., int]) -> None:
