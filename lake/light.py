@@ -1,9 +1,12 @@
-"""Starting light: what a short process need not import."""
+"""Starting light: what a short process need not import, and memory that it need not keep."""
 
+import ctypes
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+
+_M_ARENA_MAX = -8  # glibc's <malloc.h>
 
 
 class _NoPandas:
@@ -30,3 +33,14 @@ def without_pandas() -> None:
         pa.array([0])
     finally:
         sys.meta_path.remove(finder)
+
+
+def few_arenas() -> None:
+    """Let all threads share two of glibc's heaps, where it is the allocator; to be called before they start.
+
+    By default there are eight for each core, and what a thread has freed stays in its own: a snapshot of 50 M rows peaked at
+    413 to 445 MB, and at 331 to 338 with two.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 2)

@@ -43,9 +43,10 @@ def capture(
     """
     from flows.steps import refuse_errors, sources
     from lake import capture as lake_capture
-    from lake.light import without_pandas
+    from lake.light import few_arenas, without_pandas
 
     without_pandas()
+    few_arenas()
     if (paused or resumed) and (resnapshot or allow_shrink or is_live):
         raise UsageError("--pause and --resume capture nothing: run them alone, then capture")
     if is_live and (resnapshot or allow_shrink):

@@ -56,8 +56,8 @@ def commits() -> Callable[[Settings], dict[str, int]]:
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., int]]:
     """`killed(settings, "*:7")` captures in a process that dies at its seventh crash point; gives the exit code, -9 if it did.
 
-    With `tidy` small files are put together much sooner. With `file_bytes` no file can grow beyond that. Where it `may_fail`, 1 is an
-    answer too.
+    With `tidy` small files are put together much sooner. With `file_bytes` no file can grow beyond that. Where it
+    `may_fail`, 1 is an answer too.
     """
     script = Path(__file__).with_name("nursery.py")
     errors = (tmp_path_factory.mktemp("nursery") / "errors").open("w+")
