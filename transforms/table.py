@@ -105,6 +105,8 @@ class Table:
     pii: tuple[str, ...] = ()
     comments: Mapping[str, str] = field(default_factory=dict)
     unknown: bool = False
+    strict: bool = False  # an update that would have to be a rebuild is refused
+    dated: str = ""  # column of the driving input and of the table that says when: for backfills
     also: tuple[str, ...] = ()  # inputs of the change log that it reads; no arguments of the function
 
     @property
@@ -173,6 +175,8 @@ def table(
     pii: Sequence[str] = (),
     columns: Mapping[str, str] | None = None,
     unknown: bool = False,
+    strict: bool = False,
+    dated: str = "",
 ) -> Callable[[Callable[..., DataFrame]], Callable[..., DataFrame]]:
     """Declare the table that the decorated function computes; its name is the function's, its layer the module's folder.
 
@@ -202,6 +206,8 @@ def table(
             pii=tuple(pii),
             comments=dict(columns or {}),
             unknown=unknown,
+            strict=strict,
+            dated=dated,
         )
         _check(declared)
         function.table = declared  # type: ignore[attr-defined]

@@ -40,6 +40,14 @@ class Written:
     kept_out: pa.Table | None = None  # with a column for each rule, true where it is broken
 
 
+class RuleBroken(PermanentFailure):
+    """Rows break a rule of level fail, so nothing was written; `written` has the counts of every rule."""
+
+    def __init__(self, message: str, written: Written) -> None:
+        super().__init__(message)
+        self.written = written
+
+
 @dataclass(frozen=True)
 class Writer:
     """Writes results of one table. `flag` marks the rows of a frame that break a rule (see rules.flag)."""
@@ -119,11 +127,12 @@ class Writer:
         return written, flagged.filter(pc.invert(mask)).select(columns)
 
     def _count(self, written: Written, counts: Sequence[int | None]) -> None:
-        for given, count in zip(self.table.rules, counts, strict=True):
-            written.broken[given.name] = count or 0
+        written.broken = {given.name: count or 0 for given, count in zip(self.table.rules, counts, strict=True)}
+        for given in self.table.rules:
+            count = written.broken[given.name]
             if count and given.level == "fail":
-                raise PermanentFailure(
-                    f"{self.table.name}: {count:,} rows break rule {given.name!r} of {self.table.file}; nothing was written"
+                raise RuleBroken(
+                    f"{self.table.name}: {count:,} rows break rule {given.name!r} of {self.table.file}; nothing was written", written
                 )
 
     def _stage(self, frame: DataFrame) -> tuple[str, Written]:
