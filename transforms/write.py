@@ -132,7 +132,8 @@ class Writer:
             count = written.broken[given.name]
             if count and given.level == "fail":
                 raise RuleBroken(
-                    f"{self.table.name}: {count:,} rows break rule {given.name!r} of {self.table.file}; nothing was written", written
+                    f"{self.table.name}: {count:,} rows break rule {given.name!r} of {self.table.file}; nothing was written",
+                    written,
                 )
 
     def _stage(self, frame: DataFrame) -> tuple[str, Written]:
