@@ -19,6 +19,7 @@ from lake.config import Settings
 from lake.delta import Lake
 from lake.errors import PermanentFailure, TransientFailure, UsageError
 from lake.sandbox import mongo, process
+from lake.sources.mongodb.reader import MongoDB
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
@@ -289,6 +290,46 @@ def test_a_database_that_is_dropped_keeps_its_last_documents_and_comes_back_anew
     capture(settings, "catalog")
     assert bronze_documents(fold, settings, "a") == source_documents(database.a)
     assert len(fold(settings, ".b")) == 1
+
+
+def test_a_stream_that_was_invalidated_is_followed_behind_that_event(catalog: Any, fold: Fold) -> None:
+    settings, database = catalog
+    database.a.insert_many([{"_id": 1}, {"_id": 2}])
+    capture(settings, "catalog")
+    database.client.drop_database(database.name)
+    database.a.insert_many([{"_id": 2, "v": 1}, {"_id": 3}])
+    database.new.insert_one({"_id": 1})
+    for _ in range(2):  # the second sees what the snapshots of the first began with
+        assert not capture(settings, "catalog").errors
+    database.a.update_one({"_id": 3}, {"$set": {"v": 2}})
+    database.new.insert_one({"_id": 2})
+    report = capture(settings, "catalog")
+    assert {table.table.rpartition(".")[2]: dict(table.rows) for table in report.tables} == {"a": {"u": 1}, "new": {"c": 1}}
+    for name in ("a", "new"):
+        assert bronze_documents(fold, settings, name) == source_documents(database[name])
+
+
+def test_a_collection_that_is_created_and_changed_during_one_capture_is_there_after_the_next(
+    catalog: Any, fold: Fold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, database = catalog
+    database.a.insert_one({"_id": 1})
+    listed = MongoDB.tables
+
+    def and_then(reader: MongoDB) -> Any:
+        tables = listed(reader)
+        if "late" not in database.list_collection_names():
+            database.late.insert_many([{"_id": 1}, {"_id": 2}])
+            database.late.update_one({"_id": 2}, {"$set": {"v": 1}})
+        return tables
+
+    monkeypatch.setattr(MongoDB, "tables", and_then)
+    capture(settings, "catalog")
+    database.late.delete_one({"_id": 1})
+    for _ in range(2):
+        assert not capture(settings, "catalog").errors
+    assert bronze_documents(fold, settings, "late") == source_documents(database.late)
+    assert len(fold(settings, ".late")) == 1
 
 
 @pytest.mark.skipif(not DATA.exists(), reason=f"the public data is not at {DATA}")

@@ -55,16 +55,24 @@ class Events:
         except (OperationFailure, ProtocolError) as error:
             self._go_bare(error)
             event = self._stream.try_next()
+        if event is not None and event["operationType"] == "invalidate":
+            # The server has closed the stream, and the driver would resume behind this event, which is refused.
+            self._reopen()
         return self._with_document(event) if self._bare and event is not None else event
 
     def _go_bare(self, error: OperationFailure | ProtocolError) -> None:
         if self._bare or (isinstance(error, OperationFailure) and error.code != _TOO_LARGE):
             raise error
         logger.info("an event is too large: going on without documents in the events")
-        if hasattr(self, "_stream"):
-            self._token = self.token
-            self._stream.close()
         self._bare = True
+        if hasattr(self, "_stream"):
+            self._reopen()
+        else:
+            self._stream = self._open()
+
+    def _reopen(self) -> None:
+        self._token = self.token
+        self._stream.close()
         self._stream = self._open()
 
     def _open(self) -> Any:

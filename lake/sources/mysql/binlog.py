@@ -30,6 +30,7 @@ from lake.sources.base import Batch, Change, Failed, Mark, Position, Reset, Tabl
 from lake.sources.mysql import statements as sql
 from lake.sources.mysql import stream as log
 from lake.sources.mysql.batch import Captured, decoded, free_after, pieces
+from lake.sources.mysql.cascades import Cascades
 from lake.sources.mysql.cells import Unreadable
 from lake.sources.mysql.gtid import Gtids
 from lake.sources.mysql.images import Shape
@@ -57,7 +58,8 @@ def origin(position: Position) -> Position:
 class Changes:
     """Folds events into batches. `since` says what each table has; `limits` are rows and bytes of log per batch.
 
-    Tables in `elsewhere` were captured from another server: what they have is told by GTID, not by place.
+    Tables in `elsewhere` were captured from another server: what they have is told by GTID, not by place. `cascades` knows of
+    changes that are in no log.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Changes:
         since: Mapping[TableId, Position],
         limits: tuple[int, int],
         elsewhere: frozenset[TableId] = frozenset(),
+        cascades: Cascades | None = None,
     ) -> None:
         self._tables = {table: captured for table, captured in tables.items() if captured.key}
         self._since = {table: place(position) for table, position in since.items() if table not in elsewhere}
@@ -73,7 +76,7 @@ class Changes:
         self._caught_up = max(self._since.values(), default=(0, 0))
         self._free = {table: int(position.get("order", 0)) for table, position in since.items() if table not in elsewhere}
         self._rows, self._bytes = limits
-        self._layouts = Layouts(self._tables)
+        self._layouts, self._cascades = Layouts(self._tables), cascades
         self._buffers: dict[TableId, list[Entry]] = {}
         self._held_bytes, self._held_rows = 0, 0.0
         self._row_bytes: dict[Shape, float] = {}
@@ -101,7 +104,7 @@ class Changes:
     def _read(self, events: Iterator[log.Event], start: Position, target: Position) -> Iterator[Change]:
         goal, at, alone = place(target), (str(start["file"]), *place(start)), True
         began: log.Event | None = None
-        layouts = self._layouts
+        layouts, cascades = self._layouts, self._cascades
         for event in events:
             kind, body = event.kind, event.body
             commits = kind == log.XID
@@ -109,7 +112,11 @@ class Changes:
                 pass
             elif kind == log.TABLE_MAP:
                 layouts.announce(body)
+                if cascades:
+                    cascades.announce(body)
             elif kind in OPS:
+                if cascades:
+                    self._running.followed |= cascades.followers(event)
                 found = layouts.announced.get(body[:6])
                 if found is not None and self._take(found, event):
                     yield from self._flush(self._position(*at, within=True))  # what is spilled now must not add to what is held
@@ -147,10 +154,14 @@ class Changes:
                 self._ending = None
             if self._running.unreadable:
                 self._give_up(event)
+            for table in self._running.followed:
+                if not self._has(table, event):
+                    self._drop(table, Reset(table, "rows may have followed a foreign key"))
             if self._running.spilled:
                 yield from self._large(event, self._position(*at))
             elif self._running.entries:
                 self._commit(event)
+            self._running.followed = set()
             done = at[1:] >= goal
             if done or self._notices or self._held_rows >= self._rows or self._held_bytes >= self._bytes:
                 yield from self._flush(self._position(*at))

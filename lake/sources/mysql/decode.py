@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from lake.sources.mysql.cells import Cells, Codec, Decode, Ints, Notes, Unreadable, words_of
 from lake.sources.mysql.decode_text import distinct, each, enums, sets, strings
+from lake.sources.mysql.json import json_text
 from lake.sources.mysql.types import ADDRESSES, BYTES, GEOMETRY, TEXT, Column, no_date
 from lake.sources.mysql.values import (
     decimal_decoder,
     decimal_groups,
-    json_text,
     text_decoder,
     time_text,
 )

@@ -61,10 +61,12 @@ def shape(layout: Layout, op: int, body: bytes, at: int) -> Shape:
                 f"key column {missing[0]} is not in every row image; set binlog_row_image=FULL on the server, and capture again "
                 "with --resnapshot"
             )
-    if present[0] != present[-1]:  # a column that is never logged is in neither
+    wanted = [] if op == DELETED else [i for i, codec in enumerate(layout.codecs) if codec.decode]
+    lacking = [layout.names[i] for i in wanted if i not in present[-1]]
+    if lacking or present[0] != present[-1]:  # a session may choose images of its own, and keeps those that it began with
         raise Unreadable(
-            "an update's images have different columns; set binlog_row_image=FULL on the server, and capture again "
-            "with --resnapshot"
+            f"{f'column {lacking[0]}' if lacking else 'a column'} is not in every row image; set binlog_row_image=FULL on the "
+            "server, end the sessions that began before, and capture again with --resnapshot"
         )
     guess = sum(width + sum(codec.size or codec.prefix + 8 for codec in layout.codecs) for _ in present)
     return Shape(layout, op, at, tuple(present), guess)

@@ -17,6 +17,7 @@ from lake.errors import PermanentFailure
 from lake.sources.base import RESERVED, Anew, Batch, Change, Difference, Failed, Position, Reader, Table, TableId
 from lake.sources.mysql import stream
 from lake.sources.mysql.binlog import Captured, Changes, place
+from lake.sources.mysql.cascades import Cascades, foreign_keys
 from lake.sources.mysql.connect import Server, connect, failure, rows, server_of, translated
 from lake.sources.mysql.follow import gone, moved, mysql_set, start
 from lake.sources.mysql.gtid import Gtids
@@ -119,9 +120,9 @@ class MySQL:
         return ranges.chunks(after, size) if table.key else ranges.whole(size)
 
     def fingerprint(self, table: Table) -> str:
-        # QUOTE tells NULL from 'NULL'; the sum takes the rows in any order, and equal rows twice.
+        # QUOTE tells NULL from 'NULL'; the sum takes the rows in any order, and equal rows twice. (MySQL 9.6 has no MD5.)
         values = ", ".join(f"QUOTE({quote(column.name)})" for column in self._columns[table.id])
-        digest = f"CAST(CONV(LEFT(MD5(CONCAT_WS(',', {values})), 16), 16, 10) AS UNSIGNED)"
+        digest = f"CAST(CONV(LEFT(SHA2(CONCAT_WS(',', {values}), 256), 16), 16, 10) AS UNSIGNED)"
         with translated(self._server, table.name):
             count, total = self._rows(f"SELECT COUNT(*), SUM({digest}) FROM {'.'.join(map(quote, table.id))}")[0]
         return f"{count}-{total or 0}"
@@ -151,7 +152,8 @@ class MySQL:
             with translated(self._server, "binary log"):
                 events = self._events(connection, begin)
                 limits = self._batch_rows, self._batch_bytes
-                yield from Changes(captured, reachable, limits, frozenset(elsewhere)).read(events, begin, target)
+                changes = Changes(captured, reachable, limits, frozenset(elsewhere), self._cascades())
+                yield from changes.read(events, begin, target)
         finally:
             connection.close()
 
@@ -193,6 +195,21 @@ class MySQL:
         mapped = dict(zip(columns, self._mapped(table), strict=True))
         known = self._tables[table]
         return Captured(table, columns, mapped, known.key, known.schema, self._zone)
+
+    def _cascades(self) -> Cascades | None:
+        """The foreign keys by which rows change that the log does not name. None where the log has them."""
+        native = dict(self._rows("SHOW GLOBAL VARIABLES LIKE 'innodb_native_foreign_keys'"))  # since MySQL 9.6
+        if native.get("innodb_native_foreign_keys") == "OFF":
+            return None
+        databases = ", ".join(self._connection.escape(name) for name in sorted({table[0] for table in self._tables}))
+        # information_schema.referential_constraints, which has the rules, is empty for an account that may only read.
+        referring = self._rows(
+            "SELECT DISTINCT table_schema, table_name FROM information_schema.key_column_usage"
+            f" WHERE table_schema IN ({databases}) AND referenced_table_name IS NOT NULL"
+        )
+        defined = [(table, self._rows(f"SHOW CREATE TABLE {'.'.join(map(quote, table))}")[0][1]) for table in sorted(referring)]
+        keys = [key for table, definition in defined for key in foreign_keys(table, definition)]
+        return Cascades(keys, {key.parent: self._captured(key.parent) for key in keys if key.parent in self._columns})
 
     def _letters(self, charset: str) -> str:
         """The characters of a one-byte charset, empty for any other."""

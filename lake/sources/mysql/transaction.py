@@ -30,6 +30,7 @@ class Transaction:
         self.bytes = 0
         self.spilled: dict[TableId, Spill] = {}
         self.unreadable: dict[TableId, str] = {}  # tables of which it has rows that cannot be read, and why
+        self.followed: set[TableId] = set()  # tables whose rows may have followed a foreign key
         self.least = 0  # the order that no row may be below: that of its commit, where that came later
 
     def add(self, entry: Entry) -> None:
@@ -53,7 +54,7 @@ class Transaction:
         """Forget all, and give the disk back."""
         for spill in self.spilled.values():
             spill.close()
-        self.entries, self.bytes, self.spilled, self.unreadable, self.least = [], 0, {}, {}, 0
+        self.entries, self.bytes, self.spilled, self.unreadable, self.followed, self.least = [], 0, {}, {}, set(), 0
 
 
 class Spill:

@@ -135,7 +135,8 @@ def map_column(column: Column) -> Mapped | None:
     if kind in BYTES or kind in TEXT:
         return Mapped(pa.binary(), name)
     if kind in GEOMETRY:
-        return Mapped(pa.binary(), f"ST_AsWKB({name})")
+        # WKB stands after the spatial reference id. ST_AsWKB would turn the axes where latitude comes first; the log does not.
+        return Mapped(pa.binary(), f"SUBSTRING({name}, 5)")
     return None
 
 

@@ -1,6 +1,5 @@
 """Single values of the binary log as text, written exactly as the server itself writes them."""
 
-import json
 import socket
 import uuid
 from collections.abc import Callable
@@ -91,20 +90,3 @@ def address_decoder(data_type: str) -> Callable[[bytes], str]:
     if data_type == "inet6":
         return lambda value: socket.inet_ntop(socket.AF_INET6, value.ljust(16, b"\0"))
     return lambda value: str(uuid.UUID(bytes=value.ljust(16, b"\0")))
-
-
-def json_text(value: bytes) -> str | None:
-    """MySQL's binary JSON as the text that the server prints."""
-    from pymysqlreplication.json_binary import parse_json
-
-    if not value:
-        return None
-    return json.dumps(_plain(parse_json(value[0], value[1:])), ensure_ascii=False)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, bytes):
-        return value.decode()
-    if isinstance(value, dict):
-        return {str(_plain(k)): _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, list) else value

@@ -263,11 +263,14 @@ def test_bytes_that_are_no_text_are_marked_and_noted() -> None:
     assert found.column("_warnings").to_pylist() == [None, "c1: X'61e962' is no utf8mb4 text"]
 
 
-def test_a_column_that_an_image_leaves_out_is_null() -> None:
+def test_an_image_without_all_columns_is_refused_but_for_a_delete() -> None:
+    """MINIMAL and NOBLOB leave out what a default or the row before tells: null would be a wrong value."""
     types = named([number(3, 4, "int", True), text(15, 1, "varchar", "utf8mb4"), number(3, 4, "int", True)])
     table, rows = captured(types, ("c0",))
     body = (7).to_bytes(6, "little") + b"\1\0" + b"\3" + b"\5" + b"\0" + struct.pack("<ii", 1, 2) + b"\2" + struct.pack("<i", 3)
-    found, _ = decoded(table, [entry(rows, CREATED, body, 1)], 0)
+    with pytest.raises(Unreadable, match=r"column c1 is not in every row image.*binlog_row_image=FULL"):
+        entry(rows, CREATED, body, 1)
+    found, _ = decoded(table, [entry(rows, DELETED, body, 1)], 0)
     assert [found.column(name).to_pylist() for name in types] == [[1, 3], [None, None], [2, None]]
 
 

@@ -67,6 +67,13 @@ def test_each_type_has_one_arrow_type(column_type: str, arrow: pa.DataType) -> N
     assert mapped.arrow == arrow
 
 
+def test_a_geometry_is_read_as_it_is_stored() -> None:
+    """ST_AsWKB of MySQL gives the latitude first in systems that say so; the log holds what is stored."""
+    mapped = map_column(Column("p", "point", "point"))
+    assert mapped is not None
+    assert mapped.select == "SUBSTRING(`p`, 5)"
+
+
 def test_an_unknown_type_has_no_mapping() -> None:
     assert map_column(Column("v", "vector", "vector(3)")) is None
 
