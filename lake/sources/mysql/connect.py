@@ -147,7 +147,8 @@ def failure(server: Server, error: Exception, doing: str = "") -> CartlakeError:
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     text = _safe(server, str(error.args[1] if len(error.args) > 1 else error))
     where = f"{server.where}{': ' + doing if doing else ''}"
-    account = server.account or f"'{server.user}'@'%'"
+    named = re.search(r"user ('[^']*'@'[^']*')", text)  # the account as the server knows it, which a connection would tell
+    account = server.account or (named[1] if named else f"'{server.user}'@'%'")
     if code == _ACCESS:
         # The server says the same of an account that must encrypt, and does not.
         tls = "" if server.encrypted else ', or set tls = "required" if the server takes only encrypted connections'
@@ -160,8 +161,8 @@ def failure(server: Server, error: Exception, doing: str = "") -> CartlakeError:
         )
     if code in (_TABLE_DENIED, _COLUMN_DENIED):
         table = re.search(r"table [`'\"]?([^`'\"\s]+(?:[`'\"]?\.[`'\"]?[^`'\"\s]+)?)", text)
-        named = table[1].replace("`", "").replace("'", "") if table else "*.*"
-        return PermanentFailure(f"{where}: {server.user} may not read {named}; GRANT SELECT ON {named} TO {account};")
+        what = table[1].replace("`", "").replace("'", "") if table else "*.*"
+        return PermanentFailure(f"{where}: {server.user} may not read {what}; GRANT SELECT ON {what} TO {account};")
     if code == _RIGHT_NEEDED:
         return PermanentFailure(
             f"{where}: {server.user} may not read the binary log; "
