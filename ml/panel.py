@@ -83,6 +83,8 @@ def build(rows: "pa.Table", today: date, least: int = LEAST_DAYS) -> Panel:
     import polars as pl
 
     frame = pl.DataFrame(pl.from_arrow(rows)).drop_nulls("date")
+    # A cell where only something came back sold nothing: it would make the history longer than the sales are.
+    frame = frame.filter(pl.any_horizontal(pl.col(column) != 0 for column in MEASURES.values()))
     totals = frame.group_by("date").agg(pl.col(MEASURES["net"]).sum().cast(pl.Float64))
     frame = frame.filter(pl.col("date") <= last_complete_day(dict(totals.iter_rows()), today))
     days = 0 if frame.is_empty() else (frame["date"].max() - frame["date"].min()).days + 1  # type: ignore[operator,union-attr]

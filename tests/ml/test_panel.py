@@ -40,6 +40,11 @@ def test_days_without_a_sale_are_zero_and_countries_are_summed() -> None:
     assert made.last == date(2025, 1, 4)
 
 
+def test_a_day_on_which_goods_only_came_back_is_none_of_sales() -> None:
+    more = pa.concat_tables([SALES, rows(("2025-01-06", "Books", "0.00", "0.00"), ("2024-12-01", None, "0.00", "0.00"))])
+    assert panel.build(more, date(2025, 1, 9), least=1).digest() == panel.build(SALES, date(2025, 1, 9), least=1).digest()
+
+
 def test_a_day_that_is_still_trading_is_left_out() -> None:
     assert panel.build(SALES, date(2025, 1, 4), least=1).last == date(2025, 1, 3)
 

@@ -3,26 +3,24 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from transforms.gold._time import local_date
 from transforms.table import rebuild, table
 
 
 @table(
     grain="one row per day",
     key="date_key",
-    reads=("silver.sales", "ref.shop"),
+    reads=("gold.agg_sales_daily",),  # its days are those of the facts, and it is small
     update=rebuild(),
     columns={
-        "date_key": "yyyymmdd",
+        "date_key": "yyyymmdd in the shop's time zone",
         "weekday": "1 is Sunday, 7 is Saturday",
         "iso_week": "week of the ISO year, 1 to 53",
         "month_key": "yyyymm",
     },
 )
-def dim_date(sales: DataFrame, shop: DataFrame) -> DataFrame:
-    """Every day from the year of the first sale to the end of the year after the last one."""
-    days = sales.crossJoin(shop).select(local_date("sold_at").alias("day"))
-    ends = days.agg(F.year(F.min("day")).alias("first"), (F.year(F.max("day")) + 1).alias("last")).filter("first is not null")
+def dim_date(daily: DataFrame) -> DataFrame:
+    """Every day from the year of the first sale to the end of the year after the last sale or return."""
+    ends = daily.agg(F.year(F.min("date")).alias("first"), (F.year(F.max("date")) + 1).alias("last")).filter("first is not null")
     every = ends.select(
         F.expr("explode(sequence(make_date(first, 1, 1), make_date(last, 12, 31), interval 1 day))").alias("date")
     )

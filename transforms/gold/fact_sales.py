@@ -20,6 +20,7 @@ from transforms.table import by_key, references, table
         "gold.dim_product": "product_id",
     },
     partition_by="sale_month",
+    dated="sold_at",
     rules=(
         "quantity > 0",
         "amount = price * quantity",
@@ -31,6 +32,8 @@ from transforms.table import by_key, references, table
     ),
     columns={
         "date_key": "day of the sale in the shop's time zone",
+        "customer_id": "the shop's number of the customer, whatever the version",
+        "product_id": "the shop's number of the product, whatever the version",
         "customer_key": "the version of the customer that held at the sale; -1 where there is none",
         "product_key": "the version of the product that held at the sale; -1 where there is none",
         "amount": "price * quantity, before discount",
@@ -61,6 +64,8 @@ def fact_sales(sales: DataFrame, orders: DataFrame, customers: DataFrame, produc
         "sale_id",
         "order_id",
         date_key("day").alias("date_key"),
+        "s.customer_id",
+        "s.product_id",
         F.coalesce("customer_key", F.lit(-1).cast("bigint")).alias("customer_key"),
         F.coalesce("product_key", F.lit(-1).cast("bigint")).alias("product_key"),
         F.coalesce("country_key", F.lit(-1).cast("bigint")).alias("country_key"),

@@ -24,6 +24,7 @@ from transforms.table import by_key, lookup, source, table
         "silver.sales",
     ),
     update=by_key("bronze.shop.softcart.returns"),
+    dated="returned_at",
     lookups={"silver.sales": lookup("rowid", of="sale_id", uses=("quantity",))},
     rules=(
         "sale_id is not null",

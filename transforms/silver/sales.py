@@ -35,6 +35,7 @@ _RULES = (
         ),
     ),
     update=by_key("bronze.shop.softcart.sales_data", sale_id="rowid"),
+    dated={"sold_at": "timestamp"},
     rules=_RULES,
     columns={
         "order_id": "the source's order; else customer and time, since lines of one customer at one time are one order",

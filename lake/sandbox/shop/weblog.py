@@ -1,7 +1,8 @@
 """The web access log of the last days, in the combined format: the sessions that led to the sales, many that did not, and bots.
 
 One gzip file a day, `access-YYYY-MM-DD.log.gz`. A buyer's lines carry the customer as the user (`c123`), and the order's number
-in the last request. The whole is bounded: fewer days for a bigger shop, and a part of its sessions when one day is too much.
+in the last request. Some sessions search, and some came by a link in a letter or an advertisement (utm parameters). The whole is
+bounded: fewer days for a bigger shop, and a part of its sessions when one day is too much.
 """
 
 import gzip
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote_plus
 
 import numpy as np
 
@@ -25,6 +27,14 @@ _BROWSERS = 5  # sessions without a sale for each one with
 _LINES_OF_A_SALE = 30  # with the browsers that go with it, measured
 _BOTS_A_DAY = 30
 _CUT = 3  # files whose first line is cut short, as a crashed server leaves it
+_SEARCHED = 0.3  # of the sessions without a sale: what they look at second
+_TAGS = (
+    "",
+    "",
+    "",
+    "?utm_source=newsletter&utm_medium=email&utm_campaign=weekly",
+    "?utm_source=search&utm_medium=cpc&utm_campaign=brand",
+)
 _REFERERS = ("-", "https://search.example.com/", "https://news.example.org/offers", "https://social.example.net/feed")
 
 
@@ -122,7 +132,8 @@ def _sales(random: np.random.Generator, bought: "pl.DataFrame", lines: "pl.DataF
     )
     views = _hits(items, "GET", product, left, referer="/")
     carts = _hits(items, "POST", cart, left * 0.97 - 2, referer="/", status=302)
-    landing = _hits(session, "GET", pl.lit("/"), pl.col("length"))
+    tag = pl.Series(_TAGS).gather(random.integers(0, len(_TAGS), len(number)))
+    landing = _hits(session, "GET", pl.format("/{}", tag), pl.col("length"))
     checkout = _hits(session, "GET", pl.lit("/checkout"), pl.col("length") * 0.05 + 1, referer="/cart")
     complete = pl.format("/checkout/complete?order={}", "order_id")
     order = _hits(session, "POST", complete, pl.lit(0), referer="/checkout", status=302)
@@ -140,8 +151,16 @@ def _visits(random: np.random.Generator, first: np.datetime64, days: int, count:
     second = start[session] + step * random.integers(8, 120, count)[session]
     product = choose(random, catalog.sold_in(len(catalog.cents) - 1), len(session)) + 1
     kind = np.array([name.replace(" ", "-") for name in TYPES])[catalog.kind[product - 1]]
-    frame = pl.DataFrame({"product": product, "kind": kind, "step": step, "second": second})
-    path = pl.when(pl.col("step") == 0).then(pl.format("/category/{}", "kind")).otherwise(pl.format("/product/{}", "product"))
+    searched = (random.random(count) < _SEARCHED)[session]
+    tag = np.array(_TAGS)[random.integers(0, len(_TAGS), count)][session]
+    frame = pl.DataFrame({"product": product, "kind": kind, "step": step, "second": second, "searched": searched, "tag": tag})
+    path = (
+        pl.when(pl.col("step") == 0)
+        .then(pl.format("/category/{}{}", "kind", "tag"))
+        .when((pl.col("step") == 1) & pl.col("searched"))
+        .then(pl.format("/search?q={}", _terms(random, kind)))
+        .otherwise(pl.format("/product/{}", "product"))
+    )
     status = np.where(random.random(len(session)) < 0.01, 404, 200)
     made = frame.select(
         at=pl.Series((first.astype("datetime64[s]") + second).astype("datetime64[us]")),
@@ -154,6 +173,22 @@ def _visits(random: np.random.Generator, first: np.datetime64, days: int, count:
         agent=pl.Series(names.AGENTS).gather(random.integers(0, len(names.AGENTS), count)[session]),
     )
     return _sized(random, made)
+
+
+def _terms(random: np.random.Generator, kind: np.ndarray) -> "pl.Series":
+    """What one types who looks for a product of this kind: sometimes in capitals, sometimes with a brand."""
+    import polars as pl
+
+    word = np.char.replace(kind.astype(str), "-", "+")
+    brands = {name.replace(" ", "-"): list(known) for name, known in names.BRANDS.items()}
+    brand = np.array(
+        [brands[name][place % len(brands[name])] for name, place in zip(kind, random.integers(0, 60, len(kind)), strict=True)]
+    )
+    encoded = np.array([quote_plus(name) for name in brand])
+    way = random.integers(0, 3, len(kind))
+    return pl.Series(
+        np.where(way == 0, word, np.where(way == 1, np.char.title(word), np.char.add(np.char.add(encoded, "+"), word)))
+    )
 
 
 def _bots(random: np.random.Generator, first: np.datetime64, days: int, catalog: Catalog) -> "pl.DataFrame":

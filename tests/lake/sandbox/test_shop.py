@@ -174,6 +174,9 @@ def test_the_web_log_leads_to_the_sales(history, world, tmp_path):
     assert {int(line.partition("order=")[2].split()[0]) for line in bought} == set(recent["order_id"])
     assert len(bought) < len(text) / 5
     assert any("ExampleBot" in line for line in text)
+    terms = {line.partition("/search?q=")[2].split()[0].lower() for line in text if "/search?q=" in line}
+    assert {"smart+phone", "laptop", "%c3%89ditions+du+lac+book"} <= terms
+    assert any('"GET /?utm_source=search&utm_medium=cpc' in line for line in text)
 
 
 def test_the_database_holds_the_shop_and_the_listed_dirt(trading):
