@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.commands import capture, chain, look, sandbox
+from flows.commands import capture, chain, look, quarantine, sandbox, tables
 from lake.errors import CartlakeError, full_disk
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def main(context: click.Context, config: Path | None) -> None:
 for _command in (
     *(chain.demo, chain.run, chain.up, chain.build),
     *(capture.capture, capture.status, capture.verify),
+    *(tables.tables, tables.graph, quarantine.quarantine),
     *(look.sql, look.releases, look.config),
     *(sandbox.sandbox, sandbox.shop),
 ):

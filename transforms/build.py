@@ -8,26 +8,26 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lake.config import Settings
 from lake.crash import crash_point
 from lake.delta import Lake
-from lake.errors import CartlakeError, TransientFailure
+from lake.errors import CartlakeError, PermanentFailure, TransientFailure, UsageError
 from lake.lock import hold
 from transforms import catalog, mirror, progress, quarantine, ref
 from transforms import engine as engines
 from transforms.engine import Engine
-from transforms.plan import PENDING, At, Seen, Step, choose, decide, order, plan
+from transforms.plan import PENDING, At, Days, Seen, Step, after, choose, decide, order, plan
 from transforms.report import BuildFailed, BuildReport, StepReport
-from transforms.table import Table
+from transforms.table import Table, silver_of, unknown_column
 
 if TYPE_CHECKING:
     from transforms.update import Done
 
-__all__ = ["BuildFailed", "BuildReport", "Step", "build", "steps"]
+__all__ = ["BuildFailed", "BuildReport", "Step", "build", "replay", "steps"]
 
 logger = logging.getLogger(__name__)
 
@@ -40,35 +40,69 @@ def build(
     full: bool = False,
     on_step: OnStep | None = None,
     *,
+    between: Days | None = None,
     run: str | None = None,
     engine: Engine | None = None,
     declared: Mapping[str, Table] | None = None,
 ) -> BuildReport:
     """Bring the tables up to date: all, or those that `select` names (`T`, `+T`, `T+`), whole with `full`.
 
-    `on_step(step, done, total)` is called before each step. An `engine` that is given is left running. `declared` stands in for
-    the tables of this package. A table that fails stops only those that depend on it; BuildFailed is raised at the end.
-    Raises TransientFailure while another build runs.
+    With `between` the rows of these days, the last one included, are computed again in every table that has days (`dated`), and
+    the other tables are left. `on_step(step, done, total)` is called before each step. An `engine` that is given is left running.
+    `declared` stands in for the tables of this package. A table that fails stops only those that depend on it; BuildFailed is
+    raised at the end. Raises TransientFailure while another build runs.
     """
+    _refuse(full, between)
     with hold(settings.data, "build"):
         job = _Job(settings, declared, engine, run or uuid.uuid4().hex)
         try:
-            return job.run(select, full, on_step)
+            return job.run(job.chosen(select), full, between, on_step)
         finally:
-            if engine is None and job.engine is not None:
-                job.engine.stop()
+            job.close(engine)
 
 
 def steps(
-    settings: Settings, select: Sequence[str] | None = None, full: bool = False, *, declared: Mapping[str, Table] | None = None
+    settings: Settings,
+    select: Sequence[str] | None = None,
+    full: bool = False,
+    *,
+    between: Days | None = None,
+    declared: Mapping[str, Table] | None = None,
 ) -> list[Step]:
     """What `build` would do now, and why."""
+    _refuse(full, between)
     job = _Job(settings, declared, None, "")
     if ref.stale(job.lake, settings):
         job.at[ref.SHOP] = At(PENDING)
-    chosen = choose(job.tables, select) if select else set(job.tables)
-    planned = plan(job.tables, job.progress, job.at, full=chosen if full else (), unfit=job.unfit)
-    return [step for step in planned if step.table in chosen]
+    return plan(job.tables, job.progress, job.at, chosen=job.chosen(select), full=full, between=between, unfit=job.unfit)
+
+
+def replay(
+    settings: Settings,
+    select: Sequence[str] | None = None,
+    on_step: OnStep | None = None,
+    *,
+    engine: Engine | None = None,
+    declared: Mapping[str, Table] | None = None,
+) -> BuildReport:
+    """Judge the rows in quarantine again, of all tables or of those that `select` names: those that hold now go back.
+
+    Each such table is computed as a whole, since what a row is today, its inputs say. Lines of files that are no records stay.
+    """
+    with hold(settings.data, "build"):
+        job = _Job(settings, declared, engine, uuid.uuid4().hex)
+        held = quarantine.tables(job.lake, job.tables)
+        try:
+            return job.run(job.chosen(select) & held.keys(), True, None, on_step)
+        finally:
+            job.close(engine)
+
+
+def _refuse(full: bool, between: Days | None) -> None:
+    if between and between[0] > between[1]:
+        raise UsageError(f"the days from {between[0]} to {between[1]} are none: the first must not be after the last")
+    if between and full:
+        raise UsageError("a backfill of days computes these days alone, and --full all of them: choose one")
 
 
 class _Job:
@@ -82,16 +116,24 @@ class _Job:
         self.tables, self.unfit, self.at, self.captured = found.tables, found.unfit, found.at, found.captured
         self.report = BuildReport(run)
 
-    def run(self, select: Sequence[str] | None, full: bool, on_step: OnStep | None) -> BuildReport:
+    def chosen(self, select: Sequence[str] | None) -> set[str]:
+        """Names of the tables that a selection means; without one all of them."""
+        return choose(self.tables, select) if select else set(self.tables)
+
+    def close(self, given: Engine | None) -> None:
+        """Stop the engine, unless it was given."""
+        if given is None and self.engine is not None:
+            self.engine.stop()
+
+    def run(self, chosen: Collection[str], full: bool, between: Days | None, on_step: OnStep | None) -> BuildReport:
         began = time.monotonic()
-        chosen = choose(self.tables, select) if select else set(self.tables)
         if any(ref.SHOP in table.inputs for table in self.tables.values()):
             self.at[ref.SHOP] = At(ref.refresh(self.lake, self.settings))
         names = [name for name in order(self.tables) if name in chosen]
         stopped: set[str] = set()
         for done, name in enumerate(names):
             table = self.tables[name]
-            step = self._decide(table, full, stopped)
+            step = after(table, stopped, self.unfit) or decide(table, self.progress, self.at, full=full, between=between)
             if on_step:
                 on_step(step, done, len(names))
             report = self._do(table, step)
@@ -100,23 +142,18 @@ class _Job:
                 stopped.add(name)
         return self._finish(began)
 
-    def _decide(self, table: Table, full: bool, stopped: set[str]) -> Step:
-        broken = next((read for read in table.depends if read in stopped), None)
-        if broken:
-            return Step(table.name, "skip", why=f"{broken} failed")
-        if table.name in self.unfit:
-            return Step(table.name, "skip", why=self.unfit[table.name])
-        return decide(table, self.progress, self.at, full=full)
-
     def _do(self, table: Table, step: Step) -> StepReport:
         began = time.monotonic()
         if step.how == "skip":
             return StepReport(table.name, "skip", step.why, rows=self._rows(table.name))
+        if step.how == "refused":
+            return StepReport(table.name, step.how, step.why, rows=self._rows(table.name), error=f"{table.name}: {step.why}")
         try:
             report = self._mirrored(table, step) or self._act(table, step)
         except TransientFailure:
             raise
         except CartlakeError as error:
+            self._record_broken(table, error)
             report = StepReport(table.name, step.how, step.why, error=str(error))
         except Exception as error:
             failure = self.engine.explain(error) if self.engine is not None else error
@@ -151,6 +188,9 @@ class _Job:
         if self.engine is None:
             self.engine = engines.start(self.settings)
         inputs = Inputs(self.engine, self.lake, self.captured, self.at)
+        wrong = unknown_column(table, self._columns(table))
+        if wrong:
+            raise PermanentFailure(wrong)
         done = Update(table, inputs, self.tables).run(step)
         crash_point("transforms.committed")
         quarantine.settle(table, inputs, done.written, done.scope)
@@ -173,6 +213,18 @@ class _Job:
             done.written.changed,
             warned={name: n for name, n in warned.items() if n},
         )
+
+    def _columns(self, table: Table) -> dict[str, list[str]]:
+        """The columns of inputs that are tables themselves; of a change log those of its silver table."""
+        found = {name: silver_of(name) or name for name in table.inputs if not name.startswith("bronze.")}
+        return {name: self.lake.schema(there).names for name, there in found.items() if there in self.at}
+
+    def _record_broken(self, table: Table, error: CartlakeError) -> None:
+        """A rule of level fail leaves its counts, though nothing was written: they keep a publish from going on."""
+        from transforms.write import RuleBroken
+
+        if isinstance(error, RuleBroken):
+            quarantine.record(self.lake, table, error.written, self.report.run)
 
     def _rows(self, name: str) -> int:
         return self.lake.count(name) if name in self.at else 0

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from lake import bronze, positions
 from lake.bronze import Captured
 from lake.delta import Lake
+from lake.errors import UsageError
 from transforms import ref
 from transforms.mirror import mirrors
 from transforms.plan import At
-from transforms.table import Source, Table, tables
-
-_LOG = "changes."
+from transforms.table import Source, Table, silver_of, tables
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def _with_logs(declared: Mapping[str, Table]) -> dict[str, Table]:
     found = dict(declared)
     for name, table in declared.items():
         for read in table.reads:
-            silver = declared.get("silver." + read.removeprefix(_LOG)) if read.startswith(_LOG) else None
+            silver = declared.get(silver_of(read))
             if silver is not None:
                 also = tuple(other for other in silver.reads if other != silver.driving)
                 found[name] = dataclasses.replace(table, fingerprint=f"{table.fingerprint}+{silver.fingerprint}", also=also)
@@ -70,13 +69,17 @@ def _versions(lake: Lake, found: Mapping[str, Table], captured: Mapping[str, Cap
     at: dict[str, At] = {}
     for name, (version, state) in bronze.consistent(lake, facts).items():
         at[name] = At(version, state.last_complete, state.below)
-    for name in [*found, ref.SHOP]:
+    # What is below ref/ may come from anywhere: any Delta table that somebody put there can be read.
+    given = {read: table.file for table in found.values() for read in table.reads if read.startswith("ref.")}
+    for name in dict.fromkeys([*found, ref.SHOP, *given]):
         version = lake.version(name)
         if version >= 0:
             at[name] = At(version)
+        elif name in given and name != ref.SHOP:
+            raise UsageError(f"{given[name]}: reads {name}, and there is no Delta table in {lake.path(name)}")
     for table in found.values():
         for read in table.reads:
-            silver = found.get("silver." + read.removeprefix(_LOG)) if read.startswith(_LOG) else None
+            silver = found.get(silver_of(read))
             if silver is not None and silver.driving in at:
                 at[read] = at[silver.driving]
     return at

@@ -52,7 +52,7 @@ class Log:
         kept = [
             given
             for number, given in enumerate(self.silver.rules)
-            if number in rules.keeps_out(self.silver.rules) and not given.table
+            if number in rules.keeps_out(self.silver.rules) and given.expression
         ]
         good = reduce(lambda frame, given: frame.filter(f"coalesce(({given.expression}), false)"), kept, alive)
         dead = self._deletes(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 
 # Marks, among the rows of a difference, those whose key is to be deleted.
 DELETE = "_delete"
+# What the change feed calls images that are there after a commit.
+_THERE = ["insert", "update_postimage"]
 
 
 def difference(old: pa.Table, new: pa.Table, key: Sequence[str]) -> pa.Table:
@@ -38,10 +41,26 @@ def example_of_duplicate(rows: pa.Table, key: Sequence[str]) -> tuple[object, ..
     return twice.sort(list(key)).row(0) if twice.height else None
 
 
+def is_unique(folder: str, key: Sequence[str], most: int) -> bool:
+    """Whether each row of the Parquet files below a folder has another key; False too where that is more than `most` values."""
+    if not any(Path(folder).rglob("*.parquet")):
+        return True
+    keys = pl.scan_parquet(f"{folder}/**/*.parquet", hive_partitioning=True, try_parse_hive_dates=False).select(key)
+    rows = int(keys.select(pl.len()).collect().item())
+    return rows * len(key) <= most and keys.collect().n_unique() == rows
+
+
 def distinct(*tables: pa.Table) -> pa.Table:
     """The distinct rows of tables with the same columns."""
     rows = pa.concat_tables([table.cast(tables[0].schema) for table in tables])
     return _frame(rows).unique().to_arrow().cast(rows.schema)
+
+
+def latest(feed: pa.Table, key: Sequence[str]) -> pa.Table:
+    """The rows that are there after a change feed, of the keys that it names."""
+    last = _ordered(feed).unique(subset=list(key), keep="last", maintain_order=True)
+    there = last.filter(pl.col("_change_type").is_in(_THERE)).drop("_change_type", "_commit_version")
+    return there.to_arrow().cast(pa.schema([feed.schema.field(name) for name in there.columns]))
 
 
 def touched(feed: pa.Table, columns: Sequence[str], *, key: Sequence[str] = (), uses: Sequence[str] = ()) -> pa.Table:
@@ -53,17 +72,21 @@ def touched(feed: pa.Table, columns: Sequence[str], *, key: Sequence[str] = (), 
     if uses and key:
         seen = [*dict.fromkeys([*columns, *uses])]
         # The net effect counts: of each key the first and the last image.
-        order = pl.col("_change_type").replace_strict({"delete": 0, "update_preimage": 0, "insert": 1, "update_postimage": 1})
-        ordered = frame.sort("_commit_version", order, maintain_order=True)
+        ordered = _ordered(feed)
         first = ordered.unique(subset=list(key), keep="first", maintain_order=True)
         last = ordered.unique(subset=list(key), keep="last", maintain_order=True)
         existed = first.filter(pl.col("_change_type").is_in(["delete", "update_preimage"]))
-        exists = last.filter(pl.col("_change_type").is_in(["insert", "update_postimage"]))
+        exists = last.filter(pl.col("_change_type").is_in(_THERE))
         names = [*dict.fromkeys([*key, *seen])]
         lost = existed.select(names).join(exists.select(names), on=names, how="anti", nulls_equal=True)
         won = exists.select(names).join(existed.select(names), on=names, how="anti", nulls_equal=True)
         frame = pl.concat([lost, won])
     return frame.select(list(columns)).unique().to_arrow().cast(pa.schema([feed.schema.field(name) for name in columns]))
+
+
+def _ordered(feed: pa.Table) -> pl.DataFrame:
+    """The rows of a change feed as they came: what a commit took away before what it brought."""
+    return _frame(feed).sort("_commit_version", pl.col("_change_type").is_in(_THERE), maintain_order=True)
 
 
 def _frame(rows: pa.Table) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from lake.bronze import EPOCH_BITS, Captured
 from lake.delta import Lake
 from lake.errors import PermanentFailure
 from transforms.engine import Engine
+from transforms.near import quoted
 from transforms.plan import At
 from transforms.table import Source
 
@@ -51,8 +52,11 @@ class Inputs:
         return Bronze(self, name)
 
     def feed(self, name: str, since: int, upto: int) -> pa.Table:
-        """Rows that changed in a silver or gold table, old and new images. TooMuch when it was replaced or its log is gone."""
-        commits = self.lake.open(name, upto).history(upto - since)
+        """Rows that changed in a table, old and new images. TooMuch when it was replaced, its log is gone or it has no feed."""
+        table = self.lake.open(name, upto)
+        if table.metadata().configuration.get("delta.enableChangeDataFeed", "").lower() != "true":
+            raise TooMuch(f"{name} has no change feed")
+        commits = table.history(upto - since)
         if len(commits) < upto - since:
             raise TooMuch(f"the log of {name} no longer reaches back to version {since}")
         if any(str(commit.get("operationParameters", {}).get("mode", "")).lower() == "overwrite" for commit in commits):
@@ -112,10 +116,12 @@ class Bronze:
         return self.inputs.engine.parquet(files, schema).filter(f"_sequence >= {low} and _sequence < {high}")
 
     def latest(self, rows: DataFrame) -> DataFrame:
-        """The last change of each key, deletes too."""
+        """The last change of each key, deletes too; of a table without a key all rows, since nothing replaces them."""
         from pyspark.sql import Window
         from pyspark.sql import functions as F
 
+        if not self.key:
+            return rows
         newest = Window.partitionBy(*self.key).orderBy(F.desc("_sequence"))
         return rows.withColumn("_place", F.row_number().over(newest)).filter("_place = 1").drop("_place")
 
@@ -145,8 +151,8 @@ class Bronze:
         # against 10.6 s with one window over everything.
         first_change = (self.generation << EPOCH_BITS) + _FIRST_CHANGE
         changes = rows.filter(f"_sequence >= {first_change}")
-        changed = changes.select(*_quoted(self.key)).distinct()
-        untouched = rows.filter(f"_sequence < {first_change}").join(changed, self.key, "left_anti").select(*_quoted(rows.columns))
+        changed = changes.select(*quoted(self.key)).distinct()
+        untouched = rows.filter(f"_sequence < {first_change}").join(changed, self.key, "left_anti").select(*quoted(rows.columns))
         return untouched.unionByName(self.latest(changes))
 
 
@@ -169,7 +175,3 @@ def fits(have: str, want: str) -> bool:
 
 def _scale(kind: str) -> int | None:
     return int(kind.rstrip(")").split(",")[1]) if kind.startswith("decimal(") else None
-
-
-def _quoted(columns: Sequence[str]) -> list[str]:
-    return [f"`{column}`" for column in columns]

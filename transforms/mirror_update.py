@@ -38,12 +38,11 @@ def update(lake: Lake, table: Table, step: Step, at: At) -> Written:
     if not latest.num_rows:
         return Written()
     new = latest.filter(pc.not_equal(latest.column("_op"), "d")).select(columns.names)
-    rows = difference(_present(lake, table, latest.select(list(table.key)), columns), new, table.key)
+    old = _present(lake, table, latest.select(list(table.key)), columns)
+    rows = difference(old, new, table.key)
     crash_point("transforms.computed")
-    if rows.num_rows and lake.count(table.name):
-        lake.merge(table.name, rows, table.key, delete=DELETE)
-    elif rows.num_rows:
-        lake.append(table.name, rows.drop_columns([DELETE]))
+    if rows.num_rows:
+        lake.merge(table.name, rows, table.key, delete=DELETE, old=old)
     return Written(changed=rows.num_rows)
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal
 
 from lake.errors import UsageError
-from transforms.table import ByGroup, ByKey, History, Table
+from transforms.table import ByGroup, ByKey, History, Table, Update, silver_of
 
-How = Literal["skip", "rebuild", "by_key", "by_group", "history"]
+How = Literal["skip", "refused", "rebuild", "by_key", "by_group", "history"]
+Days = tuple[date, date]  # the first and the last
 # In `Step.reads`: an input not consumed yet, and the version that an earlier step of the same build will write.
 NEVER = -1
 PENDING = -2
+# Reasons for which a strict table is computed as a whole.
+_EVEN_STRICT = ("asked for", "first build")
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Step:
-    """What to do with one table, and why."""
+    """What to do with one table, and why. A step that is `refused` would take a rebuild, which the table forbids (strict)."""
 
     table: str
     how: How
     reads: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # input -> (consumed, up to], Delta versions
     why: str = ""
+    window: Days | None = None  # days whose rows are computed again beside those that changed
 
 
 Progress = Mapping[tuple[str, str], Seen]  # (table, input) -> what was consumed
@@ -56,25 +61,37 @@ def plan(
     progress: Progress,
     versions: Versions,
     *,
-    full: Collection[str] = (),
+    chosen: Collection[str] | None = None,
+    full: bool = False,
+    between: Days | None = None,
     unfit: Mapping[str, str] | None = None,
 ) -> list[Step]:
-    """A step for every table, inputs first; `full` names tables to compute whole whatever changed, `unfit` those that cannot be.
+    """A step for every table, or for those `chosen`, inputs first; `unfit` says why a table cannot be built.
 
     A step whose input an earlier step will write is planned as if that input had changed (its version is PENDING).
     """
-    known = dict(versions)
+    known, stopped = dict(versions), set[str]()
     steps = []
     for name in order(tables):
-        why = (unfit or {}).get(name)
-        step = Step(name, "skip", why=why) if why else decide(tables[name], progress, known, full=name in full)
+        if chosen is not None and name not in chosen:
+            continue
+        step = after(tables[name], stopped, unfit or {}) or decide(tables[name], progress, known, full=full, between=between)
         steps.append(step)
-        if step.how != "skip":
+        if step.how == "refused" or any(read in stopped for read in tables[name].depends):
+            stopped.add(name)
+        elif step.how != "skip":
             known[name] = At(PENDING)
     return steps
 
 
-def decide(table: Table, progress: Progress, versions: Versions, *, full: bool = False) -> Step:
+def after(table: Table, stopped: Collection[str], unfit: Mapping[str, str]) -> Step | None:
+    """A skip where nothing can be done: an input failed, or is of another shape."""
+    broken = next((read for read in table.depends if read in stopped), None)
+    why = f"{broken} failed" if broken else unfit.get(table.name, "")
+    return Step(table.name, "skip", why=why) if why else None
+
+
+def decide(table: Table, progress: Progress, versions: Versions, *, full: bool = False, between: Days | None = None) -> Step:
     """What to do with one table, given the versions of its inputs as they are now."""
     reads: dict[str, tuple[int, int]] = {}
     for name in table.inputs:
@@ -85,25 +102,48 @@ def decide(table: Table, progress: Progress, versions: Versions, *, full: bool =
             return Step(table.name, "skip", why=f"the first snapshot of {name} is not complete")
         seen = progress.get((table.name, name))
         reads[name] = (seen.version if seen else NEVER, at.version)
+    if between and not table.dated:
+        return Step(table.name, "skip", reads, "its rows have no day (dated): a backfill leaves it")
+    changed = [name for name, (since, upto) in reads.items() if since != upto]
     why = _whole(table, progress, versions, full)
+    if not why and not changed and not between:
+        return Step(table.name, "skip", reads, "nothing new")
+    how = _by_change(table.update)
+    why = why or ("" if how == "rebuild" else _cannot_follow(table, changed))
+    if why and table.strict and why not in _EVEN_STRICT:
+        return Step(table.name, "refused", reads, refusal(table, why))
+    news = [_news(name, *reads[name]) for name in changed]
     if why:
         return Step(table.name, "rebuild", reads, why)
-    changed = [name for name, (since, upto) in reads.items() if since != upto]
-    if not changed:
-        return Step(table.name, "skip", reads, "nothing new")
-    news = ", ".join(_news(name, *reads[name]) for name in changed)
-    undeclared = [name for name in changed if name != table.driving and name not in table.lookups]
-    match table.update:
-        case ByKey() | ByGroup() | History() if undeclared:
-            return Step(table.name, "rebuild", reads, f"{undeclared[0]} changed, and no lookup says which rows that touches")
+    if between:
+        news.insert(0, f"days {between[0]} to {between[1]}")
+    return Step(table.name, how, reads, ", ".join(news), between)
+
+
+def refusal(table: Table, why: str) -> str:
+    """What to say when a strict table would have to be rebuilt."""
+    return f"strict, and {why}; to rebuild it: cartlake build --full {table.name}"
+
+
+def _by_change(update: Update) -> How:
+    match update:
         case ByKey():
-            return Step(table.name, "by_key", reads, news)
+            return "by_key"
         case ByGroup():
-            return Step(table.name, "by_group", reads, news)
+            return "by_group"
         case History():
-            return Step(table.name, "history", reads, news)
+            return "history"
         case _:
-            return Step(table.name, "rebuild", reads, news)
+            return "rebuild"
+
+
+def _cannot_follow(table: Table, changed: Sequence[str]) -> str:
+    """Why the rows that differ cannot be told from the changes, where they cannot."""
+    undeclared = [name for name in changed if name not in (table.driving, *table.grouped, *table.lookups)]
+    if undeclared:
+        return f"{undeclared[0]} changed, and no lookup says which rows that touches"
+    together = [rule.name for rule in table.rules if rule.unique]
+    return f"the rule {together[0]!r} judges all rows together" if together else ""
 
 
 def order(tables: Mapping[str, Table]) -> list[str]:
@@ -112,12 +152,14 @@ def order(tables: Mapping[str, Table]) -> list[str]:
     for name, declared in tables.items():
         graph[name] = [read for read in declared.depends if read in tables]
         for read in declared.depends:
-            if read.startswith(("silver.", "gold.")) and read not in tables:
-                raise UsageError(f"{declared.file}: reads {read}, which no file declares")
+            needed = silver_of(read) or read
+            if needed.startswith(("silver.", "gold.")) and needed not in tables:
+                raise UsageError(f"{declared.file}: reads {read}, and no file declares {needed}")
     try:
         return list(TopologicalSorter(graph).static_order())
     except CycleError as error:
-        raise UsageError(f"the tables read each other in a circle: {' <- '.join(error.args[1])}") from None
+        circle = " <- ".join(f"{name} ({tables[name].file})" for name in error.args[1])
+        raise UsageError(f"the tables read each other in a circle: {circle}") from None
 
 
 def choose(tables: Mapping[str, Table], patterns: Sequence[str]) -> set[str]:
@@ -156,7 +198,7 @@ def _whole(table: Table, progress: Progress, versions: Versions, full: bool) -> 
     """The reason why nothing less than the whole table will do, if there is one."""
     if full:
         return "asked for"
-    if table.name not in versions:
+    if table.name not in versions or not any((table.name, name) in progress for name in table.inputs):
         return "first build"
     for name in table.inputs:
         seen, at = progress.get((table.name, name)), versions[name]

@@ -39,6 +39,13 @@ def load(lake: Lake) -> dict[tuple[str, str], Seen]:
     return {(fact["table"], fact["input"]): Seen(fact["version"], fact["generation"], fact["fingerprint"]) for fact in facts}
 
 
+def last_builds(lake: Lake) -> dict[str, datetime]:
+    """When each table was last computed."""
+    if not lake.exists(NAME):
+        return {}
+    return {fact["table"]: fact["at"] for fact in lake.read(NAME, columns=["table", "at"]).sort_by("at").to_pylist()}
+
+
 def record(lake: Lake, table: str, consumed: Mapping[str, At], fingerprint: str, run: str) -> None:
     """Append that `table` now holds what its inputs held at these versions."""
     now = datetime.now(UTC)

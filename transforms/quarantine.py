@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from lake.bronze import EPOCH_BITS
 from lake.delta import Lake
+from lake.errors import UsageError
 from lake.quarantine import COMMENTS, SCHEMA, name
-from transforms.inputs import Inputs
 from transforms.mirror import FILE as MIRROR
 from transforms.rules import FLAG, keeps_out
 from transforms.table import ByKey, Table
-from transforms.write import Written
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from transforms.inputs import Inputs
+    from transforms.write import Written
 
 CHECKS = "meta.checks"
+_SHOWN = ["key", "rule", "reason", "raw", "quarantined_at"]
+# Columns in which a row that stays in quarantine may differ from what is there.
+_COMPARED = ["key", "rule", "reason", "raw", "_sequence"]
 _CHECKS = pa.schema(
     [
         ("run", pa.string()),
@@ -50,37 +59,44 @@ def settle(table: Table, inputs: Inputs, written: Written, scope: Scope) -> None
     out = written.kept_out if written.kept_out is not None and written.kept_out.num_rows else None
     if out is None and not lake.exists(place):
         return
+    import polars as pl
+
     lake.create(place, SCHEMA, comment=f"Rows that {table.name} keeps out, and why", comments=COMMENTS)
-    judged = (
-        None if scope.values is None else {_json([row[column] for column in scope.columns]) for row in scope.values.to_pylist()}
-    )
-    held = {row["key"]: row for row in lake.read(place).to_pylist()}
-    before = {key: row for key, row in held.items() if judged is None or _place(key, scope) in judged}
-    now = {row["key"]: row for row in _rows(table, inputs, out, scope)} if out is not None else {}
-    compared = ("rule", "reason", "raw", "_sequence")
-    news = [row for key, row in now.items() if key not in before or any(row[c] != before[key][c] for c in compared)]
-    gone = [row for key, row in before.items() if key not in now]
-    if news or gone:
-        marked = [{**row, "_delete": False} for row in news] + [{**row, "_delete": True} for row in gone]
-        rows = pa.Table.from_pylist(marked, schema=SCHEMA.append(pa.field("_delete", pa.bool_())))
+    before = _judged(lake, place, scope)
+    now = pl.DataFrame(_rows(table, inputs, out, scope) if out is not None else [], schema=before.schema)
+    news = now.join(before, on=_COMPARED, how="anti", nulls_equal=True)
+    gone = before.join(now, on="key", how="anti")
+    if news.height or gone.height:
+        marked = pl.concat([news.with_columns(_delete=pl.lit(False)), gone.with_columns(_delete=pl.lit(True))])
+        rows = marked.to_arrow().cast(SCHEMA.append(pa.field("_delete", pa.bool_())))
         lake.merge(place, rows, ["key"], delete="_delete")
+
+
+def _judged(lake: Lake, place: str, scope: Scope) -> pl.DataFrame:
+    """The rows in quarantine that a step has judged again."""
+    import polars as pl
+
+    held = pl.DataFrame(lake.read(place))
+    if scope.values is None:
+        return held
+    judged = {_json([row[column] for column in scope.columns]) for row in scope.values.to_pylist()}
+    return held.filter([_place(key, scope) in judged for key in held["key"]])
 
 
 def record(lake: Lake, table: Table, written: Written, run: str) -> None:
     """Append how many rows each rule judged and how many broke it."""
     now = datetime.now(UTC)
-    levels = {given.name: given.level for given in table.rules}
     rows = [
         {
             "run": run,
             "table": table.name,
-            "rule": rule,
-            "level": levels[rule],
+            "rule": rule.name,
+            "level": rule.level,
             "checked": written.checked,
-            "broken": broken,
+            "broken": written.broken.get(rule.name, 0),  # a step that had no row to judge says so too
             "at": now,
         }
-        for rule, broken in written.broken.items()
+        for rule in table.rules
     ]
     if rows:
         lake.create(CHECKS, _CHECKS, comment="Rows judged and rows that broke each rule, for each run")
@@ -91,6 +107,25 @@ def counts(lake: Lake) -> dict[str, dict[str, int]]:
     """Rows in quarantine now: table in quarantine -> rule -> rows."""
     found = {place: Counter(lake.read(place, columns=["rule"]).column("rule").to_pylist()) for place in lake.names("quarantine")}
     return {place: dict(rules) for place, rules in found.items() if rules}
+
+
+def tables(lake: Lake, known: Mapping[str, Table]) -> dict[str, str]:
+    """Tables whose rows in quarantine may come back, with the name of that quarantine. What capture put there stays."""
+    places = {name(table.name): table for table in known.values()}
+    held = {place: places[place] for place in counts(lake) if place in places}
+    return {table.name: place for place, table in held.items() if table.file != MIRROR}
+
+
+def listed(lake: Lake, wanted: str, limit: int) -> list[dict[str, Any]]:
+    """The newest rows in quarantine of one table, by its name or that of its quarantine. UsageError: there is none."""
+    places = lake.names("quarantine")
+    found = [place for place in places if wanted in (place, place.split(".", 1)[1])]
+    found = found or [place for place in places if "." in wanted and place == name(wanted)]
+    found = found or [place for place in places if place == f"quarantine.gold_{wanted}"]
+    if not found:
+        raise UsageError(f"no row of {wanted} was ever in quarantine; cartlake quarantine lists what is there")
+    rows = lake.read(found[0]).sort_by([("quarantined_at", "descending"), ("key", "ascending")])
+    return list(rows.select(_SHOWN).slice(0, limit).to_pylist())
 
 
 def _rows(table: Table, inputs: Inputs, out: pa.Table, scope: Scope) -> list[dict[str, Any]]:

@@ -3,12 +3,14 @@
 import signal
 import time
 from collections.abc import Iterable
+from datetime import date
 from typing import TYPE_CHECKING
 
 import click
 
 from flows.commands.common import Lazy, print_rows, progress, settings_of
 from flows.commands.sandbox import urls
+from lake.errors import UsageError
 
 if TYPE_CHECKING:
     from flows.steps import Report
@@ -82,23 +84,42 @@ def up(settings: Lazy) -> None:
 @click.argument("selected", nargs=-1)
 @click.option("--plan", "only_plan", is_flag=True, help="Print each step with its reason, and do nothing.")
 @click.option("--full", is_flag=True, help="Rebuild, whatever could be done by change.")
+@click.option("--from", "first", metavar="DATE", help="Compute the rows of days again: from this one …")
+@click.option("--to", "last", metavar="DATE", help="… to this one, such as 2026-11-30.")
 @settings_of
-def build(settings: Lazy, selected: tuple[str, ...], only_plan: bool, full: bool) -> None:
-    """Bring silver and gold up to bronze: all tables, or those named.
+def build(settings: Lazy, selected: tuple[str, ...], only_plan: bool, full: bool, first: str | None, last: str | None) -> None:
+    """Bring silver and gold up to bronze: all tables, or those named; +T is T with what it reads, T+ with what reads it.
 
-    Example: cartlake build --plan
+    --from and --to are a backfill: the tables that have days, such as fact_sales, compute the rows of these days again.
+
+    Example: cartlake build --plan fact_sales+
     """
     from transforms.build import build as run_build
     from transforms.build import steps
 
+    between = _days(first, last)
+    chosen = selected or None
     if only_plan:
-        print_rows(
-            [{"table": step.table, "how": step.how, "why": step.why} for step in steps(settings(), selected or None, full)]
-        )
+        planned = steps(settings(), chosen, full, between=between)
+        print_rows([{"table": step.table, "how": step.how, "why": step.why} for step in planned])
         return
     with progress("build") as shown:
-        report = run_build(settings(), selected or None, full, on_step=lambda _step, done, total: shown("tables", done, total))
+        report = run_build(settings(), chosen, full, lambda _step, done, total: shown("tables", done, total), between=between)
     print_rows(report.rows())
+
+
+def _days(first: str | None, last: str | None) -> "tuple[date, date] | None":
+    if first is None and last is None:
+        return None
+    if first is None or last is None:
+        raise UsageError("a backfill needs its first day and its last: --from 2026-11-01 --to 2026-11-30")
+    days = []
+    for option, text in (("--from", first), ("--to", last)):
+        try:
+            days.append(date.fromisoformat(text))
+        except ValueError:
+            raise UsageError(f"{option} {text}: no day of the calendar; write it like 2026-11-30") from None
+    return days[0], days[1]
 
 
 def _run_steps(settings: "Settings", steps: Iterable[str]) -> None:

@@ -29,6 +29,7 @@ class Engine:
 
     name = ""
     memory_hint = "raise engine.memory"
+    spreads = True  # each task writes a file of its own for each partition, so rows of a partition are brought together first
 
     def __init__(self, session: SparkSession, cores: int) -> None:
         # Tells pyspark.sql.functions that columns are Connect's: what SparkSession.builder.remote() does too.
@@ -48,8 +49,11 @@ class Engine:
     def write(self, frame: DataFrame, folder: str, partition_by: Sequence[str] = ()) -> None:
         """Write a frame as Parquet into a folder that is not there yet."""
         # One file for each partition rather than one for each task and partition.
-        spread = frame.repartition(self.cores, *partition_by) if partition_by else frame
-        writer = spread.write.mode("error").option("compression", "zstd")
+        spread = frame.repartition(self.cores, *partition_by) if partition_by and self.spreads else frame
+        # Text is worth a dictionary and zstd; numbers alone are not: 5 M sales took 3.5 s of processor time, and 5.2 with both.
+        texts = any(kind == "string" for column, kind in frame.dtypes if column not in partition_by)
+        plainly = {"compression": "snappy", "dictionary_enabled": "false", "parquet.enable.dictionary": "false"}
+        writer = spread.write.mode("error").options(**({"compression": "zstd"} if texts else plainly))
         (writer.partitionBy(*partition_by) if partition_by else writer).parquet(folder)
 
     def frame(self, rows: pa.Table) -> DataFrame:

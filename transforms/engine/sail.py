@@ -25,6 +25,7 @@ class SailEngine(Engine):
     """A Sail server on a free local port, and a session with it."""
 
     name = "sail"
+    spreads = False
     memory_hint = 'raise engine.memory, or set engine.kind = "spark", which spills more to disk'
 
     def __init__(self, session: SparkSession, cores: int, server: Any) -> None:

@@ -5,22 +5,17 @@ One Python process cannot hold a Sail session and a classic Spark session, but t
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
 import subprocess
-import time
+import threading
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pyarrow as pa
 
-from lake.errors import PermanentFailure, UsageError
+from lake.errors import PermanentFailure, TransientFailure, UsageError
 from lake.parquet import plain
-from transforms.engine import Engine
+from transforms.engine import Engine, server
 
 if TYPE_CHECKING:
     from pyspark.sql.connect.dataframe import DataFrame
@@ -28,11 +23,11 @@ if TYPE_CHECKING:
 
     from lake.config import Settings
 
-# A cold start took 6 s on two idle cores; a laden machine gets twenty times that.
-_START_SECONDS = 120.0
 # No table of ours has deletion vectors, so its files are its rows.
 _MOST_FILES = 1000
-_MAIN = "org.apache.spark.sql.connect.service.SparkConnectServer"
+# The retries that the client makes by itself go on for ten minutes: too long for an address that is wrong.
+_FIRST_TRIES = 4
+FORMAT = "delta"
 
 
 class SparkEngine(Engine):
@@ -50,31 +45,19 @@ class SparkEngine(Engine):
         from pyspark.sql.connect.session import SparkSession
 
         if settings.engine.remote:
-            session = SparkSession.builder.remote(settings.engine.remote).create()
-            session.conf.set("spark.sql.session.timeZone", "UTC")
-            return cls(session, settings.engine.cores)
-        token = f"cartlake-{uuid.uuid4().hex[:12]}"
-        log = settings.data / "logs" / "spark.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        port = _free_port()
-        with log.open("wb") as output:
-            server = subprocess.Popen(
-                [*_command(settings, token, port)],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, "SPARK_HOME": str(_home()), "SPARK_LOCAL_IP": "127.0.0.1"},
-                preexec_fn=_die_with_parent,
-            )
+            return cls(_remote(settings.engine.remote), settings.engine.cores)
+        token, port = f"cartlake-{uuid.uuid4().hex[:12]}", server.free_port()
+        process = server.launch(settings, token, port)
         try:
-            _wait(server, port, log)
             session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
             if session.conf.get("spark.app.name") != token:
                 raise PermanentFailure(f"port {port} was taken by another Spark Connect server; try again")
+            if not server.is_local(settings.engine.master):
+                _wait_for_executors(session, settings)
         except BaseException:
-            _end(server)
+            server.end(process)
             raise
-        return cls(session, settings.engine.cores, server)
+        return cls(session, settings.engine.cores, process)
 
     def read(self, path: str, version: int) -> DataFrame:
         """As any engine does, but a table of few files is read from them: Spark's own jobs over the log took 1 s a table."""
@@ -91,86 +74,73 @@ class SparkEngine(Engine):
     def stop(self) -> None:
         super().stop()
         if self._server is not None:
-            _end(self._server)
+            server.end(self._server)
 
 
-def _command(settings: Settings, token: str, port: int) -> Iterator[str]:
-    jars = sorted(settings.spark_jars.glob("*.jar")) if settings.spark_jars else []
-    if not any("delta-spark" in jar.name for jar in jars):
-        raise UsageError(
-            f"no Delta jars for Apache Spark in {settings.spark_jars}; fetch them with: python scripts/fetch_jars.py"
-        )
-    if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
-        raise UsageError('Apache Spark needs Java 17 or newer on PATH; install it (make setup does), or set engine.kind = "sail"')
-    path = ":".join(map(str, jars))
-    cores = str(settings.engine.cores)
-    master = settings.engine.master or f"local[{cores}]"
-    conf = {
-        "spark.app.name": token,
-        "spark.connect.grpc.binding.address": "127.0.0.1",
-        "spark.connect.grpc.binding.port": str(port),
-        "spark.driver.extraClassPath": path,
-        "spark.executor.extraClassPath": path,
-        "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",
-        "spark.driver.host": "127.0.0.1",
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        "spark.sql.session.timeZone": "UTC",
-        # Spark's own default type is INT96, which the Delta protocol does not have.
-        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-        "spark.sql.shuffle.partitions": cores,
-        "spark.default.parallelism": cores,
-        "spark.databricks.delta.snapshotPartitions": cores,
-        "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
-        "spark.ui.enabled": "false",
-        "spark.local.dir": str(settings.data / "spill"),
-        "spark.sql.warehouse.dir": str(settings.data / "spill" / "warehouse"),
-    }
-    yield from (str(_home() / "bin" / "spark-submit"), "--class", _MAIN, "--master", master)
-    yield from ("--driver-memory", f"{max(settings.engine.memory // 2**20, 512)}m")
-    for key, value in conf.items():
-        yield from ("--conf", f"{key}={value}")
-    yield "spark-internal"
+def _remote(address: str) -> SparkSession:
+    """A session with a server that someone else runs; one clear error where none answers, or where it has no Delta."""
+    from pyspark.errors import PySparkException
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+    from pyspark.sql.connect.session import SparkSession
 
-
-def _home() -> Path:
-    import pyspark
-
-    return Path(str(pyspark.__file__)).parent
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel to end this child when its parent dies, however it dies."""
-    import ctypes
-    import signal
-
-    parent_death_signal = 1  # PR_SET_PDEATHSIG
-    ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGTERM)
-
-
-def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            last = (log.read_text(errors="replace").strip().splitlines() or ["no output"])[-1]
-            raise PermanentFailure(f"the Spark Connect server ended at its start ({last[:200]}); see {log}")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise PermanentFailure(f"the Spark Connect server did not answer within {_START_SECONDS:.0f} s; see {log}")
-
-
-def _end(server: subprocess.Popen[bytes]) -> None:
-    server.terminate()
     try:
-        server.wait(15)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
+        session = SparkSession.builder.remote(address).create()
+    except PySparkException as error:
+        raise UsageError(
+            f"engine.remote: {address!r}: {' '.join(str(error).split())[:200]}; write it as sc://HOST:15002"
+        ) from error
+    usual = session.client.get_retry_policies()
+    session.client.set_retry_policies([DefaultPolicy(max_retries=_FIRST_TRIES)])
+    try:
+        for name, value in server.SESSION.items():
+            session.conf.set(name, value)
+        has_delta = knows(session, FORMAT)
+    except Exception as error:  # gRPC's own types and pyspark's have no common parent
+        raise TransientFailure(
+            f"engine.remote: no Spark Connect server answers at {address} ({' '.join(str(error).split())[:200]}); "
+            "start it, or unset engine.remote"
+        ) from error
+    session.client.set_retry_policies(usual)
+    if not has_delta:
+        session.stop()
+        raise UsageError(
+            f"engine.remote: the Spark Connect server at {address} has no Delta: start it with delta-spark "
+            "(--packages io.delta:delta-spark_4.2_2.13:4.4.0, or --jars with the files that scripts/fetch_jars.py fetches), "
+            "or unset engine.remote"
+        )
+    return session
+
+
+def knows(session: SparkSession, kind: str) -> bool:
+    """Whether a server can read a format: it is asked for the schema of a table that is not there, and no job runs."""
+    from pyspark.errors import PySparkException
+
+    try:
+        _ = session.read.format(kind).load("/nowhere/cartlake").schema
+    except PySparkException as error:
+        return "DATA_SOURCE_NOT_FOUND" not in str(error)
+    return True
+
+
+def _wait_for_executors(session: SparkSession, settings: Settings) -> None:
+    """Run a tiny job: a cluster that cannot give an executor what it asks for would let the build wait for ever."""
+    given_up = threading.Event()
+
+    def give_up() -> None:
+        given_up.set()
+        session.interruptAll()
+
+    timer = threading.Timer(server.START_SECONDS, give_up)
+    timer.start()
+    try:
+        session.range(1).collect()
+    except Exception as error:
+        if not given_up.is_set():
+            raise
+        memory = f"{settings.engine.memory // 2**20:,} MiB and {settings.engine.cores} cores"
+        raise TransientFailure(
+            f"no worker of {settings.engine.master} gave an executor of {memory} within {server.START_SECONDS:.0f} s; "
+            "set engine.memory and engine.cores to what a worker has free"
+        ) from error
+    finally:
+        timer.cancel()
