@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up test lint format lock soak bench bench-capture clean
+.PHONY: help setup setup-dev demo up test lint format lock soak bench bench-capture bench-build cluster-demo clean
 
 # Without bytecode Sail starts in 3.9 s instead of 0.8.
 unexport PYTHONDONTWRITEBYTECODE
@@ -19,6 +19,9 @@ setup-dev:  ## the same and the development tools
 
 demo: setup  ## from nothing to a warehouse: sandbox, capture, build, train, publish, summary
 	@$(BIN)/cartlake demo
+
+cluster-demo: setup  ## a small shop on an Apache Spark master and two workers of this machine, compared with Sail
+	@$(BIN)/python scripts/cluster_demo.py
 
 up: setup  ## Prefect server with UI, a worker and the sandbox, until Ctrl-C
 	@$(BIN)/cartlake up
@@ -37,6 +40,9 @@ lock:  ## resolve the locked versions anew
 
 bench-capture: setup-dev  ## time capture beside its peers (../shared/peers), 5 M rows, 9 rounds: half an hour
 	@$(BIN)/python tests/bench/capture.py
+
+bench-build: setup-dev  ## time builds beside dbt-duckdb (../shared/peers), 5 to 20 M rows, 9 rounds: an hour and a half
+	@$(BIN)/python tests/bench/build.py
 
 soak: setup-dev  ## kill capture at random for an hour (SOAK_SECONDS) and compare; and the other slow tests
 	@$(BIN)/python -m pytest -m soak --timeout 0 -s

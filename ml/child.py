@@ -18,7 +18,7 @@ from typing import Any
 
 from lake import errors
 from lake.errors import CartlakeError, PermanentFailure, TransientFailure
-from ml import java
+from transforms.engine import java
 
 log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]

