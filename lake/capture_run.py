@@ -3,10 +3,11 @@
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import reduce
 from typing import Any
 
 from lake import bronze, maintenance, positions
@@ -146,6 +147,7 @@ class Run:
 
     def _changes(self) -> None:
         since = {id: self._resume(entry) for id, entry in self._entries.items() if entry.follows}
+        owed = self._owed(since.values())
         resets: list[Entry] = []
         end: Position | None = None
         for change in self._reader.changes(since):
@@ -169,8 +171,8 @@ class Run:
                 crash_point("capture.changes.group_done")
         for name in sorted(self._committed):
             maintenance.tidy(self._lake, name)
-        if end is not None or self._committed:
-            self._reached(end or {}, final=True)
+        if end is not None or self._committed or owed:
+            self._reached(end or self._least(since.values()), final=bool(self._committed) or owed)
         if resets:
             self._after_resets(resets)
 
@@ -196,6 +198,15 @@ class Run:
         entry.epoch = found.epoch
         return found.position
 
+    def _owed(self, since: Collection[Position]) -> bool:
+        """Whether a table is beyond the last fact: a capture was killed between its commit and that."""
+        last = next((fact.position for fact in reversed(self._facts) if fact.kind == "reached"), None)
+        return last is not None and any(not last or self._reader.later(last, position) != last for position in since)
+
+    def _least(self, since: Collection[Position]) -> Position:
+        """Where all tables are, at least."""
+        return reduce(lambda one, other: other if self._reader.later(one, other) == one else one, since) if since else {}
+
     def _reached(self, end: Position, final: bool = False) -> None:
         """Record that all good tables are at `end`: after commits, and otherwise now and then."""
         last = next((fact for fact in reversed(self._facts) if fact.kind == "reached"), None)
@@ -209,7 +220,7 @@ class Run:
         ):
             return
         recent = last is not None and datetime.now(UTC) - last.recorded_at < _IDLE
-        if (final and self._committed) or not recent:
+        if final or not recent:
             versions = {name: self._lake.version(name) for name in covered}
             self._record("reached", generations, end, versions=versions, epochs=epochs)
 

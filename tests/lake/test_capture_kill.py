@@ -9,6 +9,7 @@ from typing import Any
 import pymongo
 import pytest
 
+from lake import bronze, positions
 from lake.capture import capture
 from lake.config import Settings, load
 from lake.delta import Lake
@@ -139,3 +140,28 @@ def only(source: str, make_settings: Callable[..., Settings], env: dict[str, str
     file = settings.home / "cartlake.toml"
     file.write_text(f'[sources.{source}]\nkind = "{kind}"\nurl = "{url}"\n')
     return load(file, settings.environment)
+
+
+@pytest.mark.parametrize("kind", ["mysql", "mongodb"])
+def test_what_was_committed_before_a_kill_is_for_silver_after_the_next_capture(
+    kind: str, servers: Any, make_settings: Callable[..., Settings], killed: Any
+) -> None:
+    """Even if that finds nothing new: the fact that all tables have reached a position was still owed."""
+    if kind == "mysql":
+        database = servers.new_database("owed")
+        servers.execute("CREATE TABLE goods (id INT PRIMARY KEY)", "INSERT INTO goods VALUES (1)", database=database)
+        settings = only("shop", make_settings, {"MYSQL_URL": servers.url_of(database)})
+        capture(settings)
+        servers.execute("INSERT INTO goods VALUES (2)", database=database)
+    else:
+        name = servers.new_name("owed")
+        settings = only("catalog", make_settings, {"MONGO_URL": servers.mongo_url_of(name)})
+        with pymongo.MongoClient(servers.mongo_url_of(name), directConnection=True) as client:
+            client[name].goods.insert_one({"_id": 1})
+            capture(settings)
+            client[name].goods.insert_one({"_id": 2})
+    assert killed(settings, "bronze.commit.after") == -9
+    lake = Lake(settings.lake_root)
+    (table,) = [one.name for one in bronze.captured(lake)]
+    capture(settings)
+    assert bronze.consistent(lake, positions.facts(lake))[table][0] == lake.version(table)
