@@ -90,7 +90,10 @@ class Bench:
             command += ["--repeat", self.rounds, "--peers", "dbt", "--ours", OURS, "--json", results.name]
             subprocess.run([self.peers / "servers.sh", "start"], check=True, stdout=subprocess.DEVNULL)
             subprocess.run([str(part) for part in command], check=False, env=_environment())  # the check is in the results
-            runs: dict[str, list[dict[str, Any]]] = json.loads(Path(results.name).read_text())["runs"]
+            found = Path(results.name).read_text()
+            if not found:
+                sys.exit("peers/compare.py ended without results; what it said stands above")
+            runs: dict[str, list[dict[str, Any]]] = json.loads(found)["runs"]
         self._correct("full", next((run["note"] or "wrong" for run in runs["ours"] if not run["ok"]), ""))
         wall, cpu = (paired([run[kind] for run in runs["ours"]], [run[kind] for run in runs["dbt"]]) for kind in ("wall", "cpu"))
         self._ratio("full build, process, x dbt-duckdb", wall, 0.8)
