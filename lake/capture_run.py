@@ -147,7 +147,7 @@ class Run:
 
     def _changes(self) -> None:
         since = {id: self._resume(entry) for id, entry in self._entries.items() if entry.follows}
-        owed = self._owed(since.values())
+        owed = self._owed(since)
         resets: list[Entry] = []
         end: Position | None = None
         for change in self._reader.changes(since):
@@ -198,10 +198,15 @@ class Run:
         entry.epoch = found.epoch
         return found.position
 
-    def _owed(self, since: Collection[Position]) -> bool:
+    def _owed(self, since: Mapping[TableId, Position]) -> bool:
         """Whether a table is beyond the last fact: a capture was killed between its commit and that."""
-        last = next((fact.position for fact in reversed(self._facts) if fact.kind == "reached"), None)
-        return last is not None and any(not last or self._reader.later(last, position) != last for position in since)
+        last = next((fact for fact in reversed(self._facts) if fact.kind == "reached"), None)
+        if last is None:
+            return False
+        # Positions of another generation may be of another mode, which this reader cannot compare.
+        same = [id for id in since if last.tables.get(self._entries[id].captured.name) == self._entries[id].state.generation]
+        at = last.position
+        return any(not at or self._reader.later(at, since[id]) != at for id in same)
 
     def _least(self, since: Collection[Position]) -> Position:
         """Where all tables are, at least."""

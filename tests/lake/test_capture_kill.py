@@ -165,3 +165,19 @@ def test_what_was_committed_before_a_kill_is_for_silver_after_the_next_capture(
     (table,) = [one.name for one in bronze.captured(lake)]
     capture(settings)
     assert bronze.consistent(lake, positions.facts(lake))[table][0] == lake.version(table)
+
+
+def test_a_mode_that_changes_compares_no_positions_of_the_last(servers: Any, make_settings: Callable[..., Settings]) -> None:
+    database = servers.new_database("mode")
+    servers.execute("CREATE TABLE goods (id INT PRIMARY KEY)", "INSERT INTO goods VALUES (1)", database=database)
+    settings = only("shop", make_settings, {"MYSQL_URL": servers.url_of(database)})
+    file = settings.home / "cartlake.toml"
+    followed = file.read_text()
+    for number, text in enumerate((followed, followed + 'mode = "cursor"\ncursor = ["id"]\n', followed), start=2):
+        file.write_text(text)
+        changed = load(file, settings.environment)
+        assert not capture(changed).errors
+        servers.execute(f"INSERT INTO goods VALUES ({number})", database=database)
+        assert not capture(changed).errors
+        (table,) = [one.name for one in bronze.captured(Lake(changed.lake_root))]
+        assert number in Lake(changed.lake_root).read(table, columns=["id"])["id"].to_pylist()
