@@ -10,8 +10,9 @@ A message says what, where, and the way out, in one line, and never holds a secr
 
 import errno
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_SAID = ("No space left on device", "Disk quota exceeded")
+# EFBIG: the account may write no larger files (ulimit -f).
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_SAID = ("No space left on device", "Disk quota exceeded", "File too large")
 
 
 class CartlakeError(Exception):

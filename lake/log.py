@@ -1,6 +1,9 @@
-"""A Delta table's log, read as the JSON files that it is: what each commit did, without opening the table at that version."""
+"""A Delta table's log, as the JSON files that it is: what each commit did, and a commit that delta-rs has no call for."""
 
 import json
+import os
+import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,3 +29,17 @@ def commits(table: str, since: int, upto: int) -> list[list[dict[str, Any]]] | N
 
 def is_rewrite(actions: list[dict[str, Any]]) -> bool:
     return any(REWRITE in action["commitInfo"] for action in actions if "commitInfo" in action)
+
+
+def commit(table: Path, version: int, actions: Sequence[dict[str, Any]]) -> None:
+    """Write a version's actions, whole or not at all. FileExistsError where another writer has committed that version.
+
+    Source: Delta transaction log protocol, "Delta Log Entries"; a link is the file system's put-if-absent.
+    """
+    target = entry(str(table), version)
+    staged = target.with_name(f"_commit_{uuid.uuid4()}.json.tmp")
+    try:
+        staged.write_text("".join(json.dumps(action, separators=(",", ":")) + "\n" for action in actions))
+        os.link(staged, target)
+    finally:
+        staged.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from lake.crash import crash_point
 from lake.delta import Lake
 from lake.errors import PermanentFailure, full_disk
 from lake.log import REWRITE
-from lake.parquet import add_action, plain
+from lake.parquet import RowWriter, add_action, plain
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 # with a batch a second is not written anew each minute; and the chunks of a large snapshot, of 1 MiB and more, stay as they are.
 _SMALL = ((2**20, 64, 16 * 2**20), (16 * 2**20, 512, 128 * 2**20))
 _BATCH_ROWS = 65_536
-_GROUP_ROWS = 500_000
 
 
 def rewrite(lake: Lake, name: str, schema: pa.Schema) -> int:
@@ -98,17 +97,10 @@ def _written(lake: Lake, name: str, number: int, files: list[str], schema: pa.Sc
     folder = Path(lake.stage(name))
     folder.mkdir(parents=True)
     file = folder / f"part-{number:05}.parquet"
-    texts = [field.name for field in schema if pa.types.is_string(field.type)]
-    held: list[pa.Table] = []
-    with pq.ParquetWriter(file, schema, compression="zstd", compression_level=1, use_dictionary=texts) as writer:
+    with RowWriter(file, schema) as writer:
         for source in files:
             for batch in pq.ParquetFile(source).iter_batches(_BATCH_ROWS):
-                held.append(_cast(pa.Table.from_batches([batch]), schema))
-                if sum(part.num_rows for part in held) >= _GROUP_ROWS:
-                    writer.write_table(pa.concat_tables(held))
-                    held = []
-        if held:
-            writer.write_table(pa.concat_tables(held))
+                writer.write(_cast(pa.Table.from_batches([batch]), schema))
     return add_action(Path(lake.path(name)), file, (), data_change=False)
 
 

@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
-_NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 # Readers prune by prefixes at best; long texts would only grow the log.
 _LONGEST_TEXT = 32
+_GROUP_ROWS = 500_000
 # What a 64 bit float holds exactly. Where a file's minimum and maximum of a column are equal, Sail 0.7.2 gives the bound, read as
 # a float, for every row of the file: 18446744073709551615 became 9223372036854775807.
 _EXACT_DIGITS = 15
@@ -50,11 +51,42 @@ def bounded(kind: pa.DataType) -> bool:
     return not (pa.types.is_floating(kind) or pa.types.is_nested(kind))
 
 
+class RowWriter:
+    """Writes one file from parts of any size, in row groups that readers can skip; within a `with`."""
+
+    def __init__(self, file: Path, schema: pa.Schema) -> None:
+        texts = [field.name for field in schema if pa.types.is_string(field.type)]
+        # Text is worth zstd; numbers alone are not: 1 M sales took 0.18 s of processor time, and 0.25 with it.
+        how: dict[str, Any] = {"compression": "zstd", "compression_level": 1} if texts else {"compression": "snappy"}
+        self._file = pq.ParquetWriter(file, schema, use_dictionary=texts, store_decimal_as_integer=True, **how)
+        self._held: list[pa.Table] = []
+        self._rows = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flush()
+        self._file.close()
+
+    def write(self, rows: pa.Table) -> None:
+        """Rows in the file's columns and types."""
+        self._held.append(rows)
+        self._rows += rows.num_rows
+        if self._rows >= _GROUP_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._file.write_table(pa.concat_tables(self._held))
+        self._held, self._rows = [], 0
+
+
 def add_action(root: Path, file: Path, partition_columns: Sequence[str], *, data_change: bool = True) -> AddAction:
     """The add action of one file below the table's folder `root`; without `data_change` readers of changes skip it."""
     relative = file.relative_to(root)
     found = dict(part.split("=", 1) for part in relative.parts[:-1] if "=" in part)
-    values = {name: None if found[name] == _NULL_PARTITION else unquote(found[name]) for name in partition_columns}
+    values = {name: None if found[name] == NULL_PARTITION else unquote(found[name]) for name in partition_columns}
     return AddAction(
         path=quote(relative.as_posix(), safe="/=-_.~"),
         size=file.stat().st_size,

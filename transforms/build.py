@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from lake.config import Settings
 from lake.crash import crash_point
 from lake.delta import Lake
-from lake.errors import CartlakeError, PermanentFailure, TransientFailure, UsageError
+from lake.errors import CartlakeError, PermanentFailure, TransientFailure, UsageError, full_disk
 from lake.lock import hold
 from transforms import catalog, mirror, progress, quarantine, ref
 from transforms import engine as engines
@@ -156,7 +156,7 @@ class _Job:
             self._record_broken(table, error)
             report = StepReport(table.name, step.how, step.why, error=str(error))
         except Exception as error:
-            failure = self.engine.explain(error) if self.engine is not None else error
+            failure = full_disk(error) or (self.engine.explain(error) if self.engine is not None else error)
             if isinstance(failure, TransientFailure):
                 raise failure from error
             logger.debug("%s failed", table.name, exc_info=True)

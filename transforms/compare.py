@@ -34,6 +34,12 @@ def difference(old: pa.Table, new: pa.Table, key: Sequence[str]) -> pa.Table:
     return rows.append_column(DELETE, pa.array(marks, pa.bool_()))
 
 
+def without(keys: pa.Table, rows: pa.Table) -> pa.Table:
+    """The keys that none of these rows has."""
+    columns = keys.column_names
+    return _frame(keys).join(_frame(rows.select(columns)), on=columns, how="anti", nulls_equal=True).to_arrow().cast(keys.schema)
+
+
 def example_of_duplicate(rows: pa.Table, key: Sequence[str]) -> tuple[object, ...] | None:
     """A key that occurs more than once, the least one."""
     frame = _frame(rows.select(list(key)))
@@ -48,6 +54,16 @@ def is_unique(folder: str, key: Sequence[str], most: int) -> bool:
     keys = pl.scan_parquet(f"{folder}/**/*.parquet", hive_partitioning=True, try_parse_hive_dates=False).select(key)
     rows = int(keys.select(pl.len()).collect().item())
     return rows * len(key) <= most and keys.collect().n_unique() == rows
+
+
+def count_with(files: Sequence[str], keys: pa.Table) -> int:
+    """How many rows of these Parquet files have one of these keys. Reads the keys' columns alone."""
+    if not files:
+        return 0
+    found = pl.scan_parquet(list(files)).select(keys.column_names)
+    wanted = _frame(keys).lazy()
+    same = found.join(wanted, on=keys.column_names, how="semi", nulls_equal=True)
+    return int(same.select(pl.len()).collect(engine="streaming").item())
 
 
 def distinct(*tables: pa.Table) -> pa.Table:

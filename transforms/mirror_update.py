@@ -16,7 +16,7 @@ from lake.bronze import COLUMNS, EPOCH_BITS
 from lake.crash import crash_point
 from lake.delta import Lake
 from lake.fit import fit
-from transforms.compare import DELETE, difference
+from transforms.compare import DELETE, without
 from transforms.inputs import MOST_ROWS, TooMuch
 from transforms.plan import At, Step
 from transforms.table import Table
@@ -38,12 +38,11 @@ def update(lake: Lake, table: Table, step: Step, at: At) -> Written:
     if not latest.num_rows:
         return Written()
     new = latest.filter(pc.not_equal(latest.column("_op"), "d")).select(columns.names)
-    old = _present(lake, table, latest.select(list(table.key)), columns)
-    rows = difference(old, new, table.key)
+    gone = fit(without(latest.select(list(table.key)), new), columns)
+    marks = pa.array([False] * new.num_rows + [True] * gone.num_rows, pa.bool_())
     crash_point("transforms.computed")
-    if rows.num_rows:
-        lake.merge(table.name, rows, table.key, delete=DELETE, old=old)
-    return Written(changed=rows.num_rows)
+    rows = pa.concat_tables([fit(new, columns), gone]).append_column(DELETE, marks)
+    return Written(changed=lake.merge(table.name, rows, table.key, delete=DELETE))
 
 
 def _added(lake: Lake, name: str, since: int, upto: int, schema: pa.Schema, at: At) -> pa.Table:
@@ -77,10 +76,3 @@ def _latest(rows: pa.Table, key: Sequence[str]) -> pa.Table:
     frame = pl.DataFrame(rows.select([*key, "_sequence"])).with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("_row"))
     last = frame.sort("_sequence", maintain_order=True).unique(subset=list(key), keep="last")["_row"].sort()
     return rows.take(last.to_arrow())
-
-
-def _present(lake: Lake, table: Table, keys: pa.Table, columns: pa.Schema) -> pa.Table:
-    """The mirror's rows of these keys."""
-    scanned = pl.scan_parquet(lake.files(table.name), missing_columns="insert", extra_columns="ignore")
-    found = scanned.join(pl.LazyFrame(keys), on=list(table.key), how="semi", nulls_equal=True)
-    return found.select(columns.names).collect(engine="streaming").to_arrow().cast(_bare(columns))

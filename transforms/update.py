@@ -10,14 +10,14 @@ import pyarrow as pa
 
 from lake.errors import PermanentFailure
 from transforms import changelog, ref, rules
-from transforms.compare import distinct, latest, touched
+from transforms.compare import count_with, distinct, latest, touched
 from transforms.days import within
 from transforms.inputs import MOST_ROWS, Inputs, TooMuch
 from transforms.near import having, quoted
 from transforms.plan import Days, Step, refusal
 from transforms.quarantine import Scope
 from transforms.table import ByGroup, ByKey, History, Table, silver_of
-from transforms.write import SMALL, Writer, Written
+from transforms.write import MOST_VALUES, SMALL, Writer, Written
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -106,7 +106,7 @@ class Update:
         if not scope.num_rows:
             return Written(), Scope(self.table.key, scope)
         frame = self._call({driving: self.engine.frame(rows)})
-        return self.writer.part(frame, self._current(scope)), Scope(self.table.key, scope)
+        return self._write_keys(frame, scope), Scope(self.table.key, scope)
 
     def _new_in_bronze(self, name: str, span: tuple[int, int], columns: Sequence[str]) -> tuple[pa.Table, pa.Table]:
         """The present rows of the keys that changed, and those keys."""
@@ -125,8 +125,10 @@ class Update:
     ) -> tuple[pa.Table, pa.Table]:
         """Driving rows that may give other results now, and the keys that changed, those that are gone included."""
         feed = self._changes(driving, changed[driving]) if driving in changed else None
-        if feed is not None and not sibling and not window and set(changed) == {driving} and self._one_row_each(driving, columns):
-            return self._few_enough(latest(feed, columns), driving), touched(feed, columns)
+        if feed is not None and not sibling and not window and set(changed) == {driving}:
+            there, keys = latest(feed, columns), touched(feed, columns)
+            if self._one_row_each(driving, columns, keys, there.num_rows):
+                return self._few_enough(there, driving), keys
         every = self.inputs.frame(driving, self.table.sources.get(driving))
         wanted = [sibling] if sibling else list(columns)
         keys = [] if feed is None else [touched(feed, columns)]
@@ -144,10 +146,18 @@ class Update:
         rows = self._few_enough(self.engine.arrow(again.limit(MOST_ROWS + 1)), driving)
         return rows, distinct(*keys) if keys else rows.select(list(columns)).slice(0, 0)
 
-    def _one_row_each(self, driving: str, columns: Sequence[str]) -> bool:
-        """Whether the driving input has one row for each key of this table: then its change feed says all about them."""
-        key = self.tables[driving].key if driving in self.tables else ()
-        return bool(key) and set(key) <= set(columns)
+    def _one_row_each(self, driving: str, columns: Sequence[str], keys: pa.Table, there: int) -> bool:
+        """Whether the driving input has at most one row of each of these keys: then its change feed says all about them.
+
+        A declared table says so by its own key. Of another, where `there` keys are said to be left, the rows are counted.
+        """
+        if driving in self.tables:
+            key = self.tables[driving].key
+            return bool(key) and set(key) <= set(columns)
+        lake, version = self.inputs.lake, self.inputs.at[driving].version
+        if not lake.is_plain(driving, version) or lake.count(driving, version) * len(columns) > MOST_VALUES:
+            return False
+        return count_with(lake.files(driving, version), keys) == there
 
     def _few_enough(self, rows: pa.Table, name: str) -> pa.Table:
         if rows.num_rows > MOST_ROWS:
@@ -209,7 +219,17 @@ class Update:
             if values.num_rows > known * _MOST_GROUPS:
                 return self.writer.part(self._whole(), self.engine.arrow(current)), Scope(update.columns)
         frame = self._call({name: having(self.engine, rows, values) for name, rows in cut.items()})
+        if set(columns) == set(self.table.key):
+            return self._write_keys(frame, values), Scope(update.columns, values)
         return self.writer.part(frame, self._current(values)), Scope(update.columns, values)
+
+    def _write_keys(self, frame: DataFrame, keys: pa.Table) -> Written:
+        """Write the rows of these keys. The table's own rows are only read first where a key has another type there."""
+        lake, name = self.inputs.lake, self.table.name
+        kinds = lake.schema(name)
+        if all(kinds.field(column).type == keys.schema.field(column).type for column in self.table.key):
+            return self.writer.keys(frame, keys)
+        return self.writer.part(frame, self._current(keys))
 
     def _history(self, update: History, reads: Mapping[str, tuple[int, int]]) -> tuple[Written, Scope]:
         log = self._log()

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from lake.crash import crash_point
 from lake.delta import Lake
 from lake.errors import PermanentFailure
-from transforms.compare import DELETE, difference, example_of_duplicate, is_unique
+from lake.fit import fit
+from transforms.compare import DELETE, difference, example_of_duplicate, is_unique, without
 from transforms.engine import Engine
 from transforms.inputs import MOST_ROWS, TooMuch
 from transforms.near import quoted
@@ -32,7 +33,7 @@ SMALL = 200_000
 # A larger difference is committed by replacing the table: MERGE of 500,000 scattered rows into 5 M took 3.7 s and 400 MB.
 _LARGEST_MERGE = 500_000
 # Up to this many values, keys are counted in Python, from the staged files: 5 M numbers took 0.5 s, and 0.7 in the engine.
-_MOST_VALUES = 20_000_000
+MOST_VALUES = 20_000_000
 
 
 @dataclass
@@ -91,6 +92,26 @@ class Writer:
 
     def part(self, frame: DataFrame, old: pa.Table) -> Written:
         """Make the rows `old` of the table equal to `frame`. Both are small. TooMuch when the columns are not the table's."""
+        written, new = self._small(frame)
+        rows = difference(old, new, self.table.key)
+        crash_point("transforms.computed")
+        if rows.num_rows:
+            written.changed = self.lake.merge(self.table.name, rows, self.table.key, delete=DELETE, old=old)
+        return written
+
+    def keys(self, frame: DataFrame, keys: pa.Table) -> Written:
+        """Make the rows of the table that have one of these keys equal to `frame`, without reading them first. As `part` else."""
+        written, new = self._small(frame)
+        gone = without(keys.cast(pa.schema([new.schema.field(column) for column in self.table.key])), new)
+        crash_point("transforms.computed")
+        if new.num_rows or gone.num_rows:
+            rows = pa.concat_tables([fit(new, new.schema), fit(gone, new.schema)])  # `fit` lets all columns be null
+            marks = pa.array([False] * new.num_rows + [True] * gone.num_rows, pa.bool_())
+            written.changed = self.lake.merge(self.table.name, rows.append_column(DELETE, marks), self.table.key, delete=DELETE)
+        return written
+
+    def _small(self, frame: DataFrame) -> tuple[Written, pa.Table]:
+        """A small result, computed: what stays of it is as the rules and the key want it."""
         if _columns(self._schema(frame)) != _columns(self.lake.schema(self.table.name)):
             raise TooMuch("its columns changed")
         flagged = self.engine.arrow(self.flag(frame).limit(MOST_ROWS + 1))
@@ -100,12 +121,7 @@ class Writer:
         duplicate = example_of_duplicate(new, self.table.key)
         if duplicate:
             raise self._not_unique(duplicate)
-        rows = difference(old, new, self.table.key)
-        crash_point("transforms.computed")
-        if rows.num_rows:
-            self.lake.merge(self.table.name, rows, self.table.key, delete=DELETE, old=old)
-        written.changed = rows.num_rows
-        return written
+        return written, new
 
     def _schema(self, frame: DataFrame) -> pa.Schema:
         from pyspark.sql.pandas.types import to_arrow_schema
@@ -170,7 +186,7 @@ class Writer:
     def _check_key(self, folder: str, rows: DataFrame) -> None:
         """PermanentFailure where staged files, `rows` as a frame, have a key more than once."""
         key = self.table.key
-        if not key or is_unique(folder, key, _MOST_VALUES):
+        if not key or is_unique(folder, key, MOST_VALUES):
             return
         twice = self.engine.arrow(rows.groupBy(*quoted(key)).count().filter("count > 1").limit(1))
         if twice.num_rows:
@@ -201,8 +217,7 @@ class Writer:
             images = [rows.filter(pa.array(mask)).drop_columns(["_side"]) for mask in (side < 0, side > 0)]
             merged = difference(images[0], images[1], key)
             crash_point("transforms.computed")
-            self.lake.merge(name, merged, key, delete=DELETE, old=images[0])
-            written.changed = merged.num_rows
+            written.changed = self.lake.merge(name, merged, key, delete=DELETE, old=images[0])
         shutil.rmtree(staged, ignore_errors=True)  # an empty result has no folder
         return written
 

@@ -38,6 +38,9 @@ STAGES = ("full", "spark", "incremental", "history", "scattered", "nothing")
 LENGTHS = (1, 5, 20)  # of --rows / 5
 CHANGES, RECENT = 100_000, 90
 MEMORY = 1.5 * 2**30
+# compare.py reads the products through pyarrow's dataset, which slices what is longer into batches, and DuckDB 2.0.0 refuses a
+# struct within a slice ("an Arrow batch carried column 4 with a struct … below an offset").
+MOST_PRODUCTS = 131_072
 TOML = 'data = "data"\n'
 
 
@@ -86,7 +89,8 @@ class Bench:
     def full(self) -> None:
         """The peers' own comparison: our process from nothing beside dbt's."""
         with tempfile.NamedTemporaryFile(suffix=".json", dir=self.scratch) as results:
-            command = [self.peers / "compare.py", "--stage", "transform", "--rows", self.rows, "--products", self.products]
+            command = [self.peers / "compare.py", "--stage", "transform", "--rows", self.rows]
+            command += ["--products", min(self.products, MOST_PRODUCTS)]
             command += ["--repeat", self.rounds, "--peers", "dbt", "--ours", OURS, "--json", results.name]
             subprocess.run([self.peers / "servers.sh", "start"], check=True, stdout=subprocess.DEVNULL)
             subprocess.run([str(part) for part in command], check=False, env=_environment())  # the check is in the results

@@ -1,8 +1,11 @@
 """A build that is killed anywhere, or that finds the disk full, and is run again, ends as one that was not."""
 
 import json
+import resource
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,6 +113,29 @@ def test_a_kill_at_any_point_of_a_build_of_changes(nursery: Any, filled: Any, ro
     filled.build(select=CHOSEN)
     change(filled, rows)
     sweep(nursery, filled, copy, tmp_path, LATER, select=CHOSEN)
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_disk_that_takes_no_more(filled: Any, rows: Any, copy: Any, changed: bool) -> None:
+    """Every file ends at so many bytes, in the engine's process too: logs, Parquet, change feeds, wherever that strikes."""
+    if changed:
+        filled.build(select=CHOSEN)
+        change(filled, rows)
+    whole = copy(filled)
+    whole.build(select=CHOSEN)
+    truth, failed = content(whole), 0
+    for most in (400, 1600, 2800, 4000):
+        cut = copy(filled)
+        config = str(cut.settings.home / "cartlake.toml")
+        command = [sys.executable, "-c", "from cartlake import main; main()", "--config", config, "build", *CHOSEN]
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))  # noqa: B023, E731
+        build = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, check=False)
+        assert build.returncode in (0, 1)
+        assert "Traceback" not in build.stderr
+        failed += build.returncode
+        cut.build(select=CHOSEN)
+        assert content(cut) == truth, most
+    assert failed >= 2
 
 
 @pytest.mark.soak
