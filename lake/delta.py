@@ -23,6 +23,7 @@ from lake.errors import PermanentFailure, TransientFailure
 from lake.feed import feed
 from lake.log import commits, is_rewrite
 from lake.parquet import add_action, bounded, plain
+from lake.row_groups import part as parted
 
 # Retention outlasts the oldest release that may be kept; delta-rs cleans the log by itself when it writes a checkpoint.
 _PROPERTIES: dict[str, str | None] = {
@@ -163,6 +164,8 @@ class Lake:
             self.prepare(table, schema)
         partitions = table.metadata().partition_columns
         files = sorted(Path(folder).rglob("*.parquet"))
+        if not partitions:
+            files = [part for file in files for part in parted(file)]
         actions: list[AddAction] = [add_action(Path(self.path(name)), file, partitions) for file in files]
         crash_point("delta.staged")
         table.create_write_transaction(

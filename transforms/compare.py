@@ -57,12 +57,15 @@ def is_unique(folder: str, key: Sequence[str], most: int) -> bool:
 
 
 def count_with(files: Sequence[str], keys: pa.Table) -> int:
-    """How many rows of these Parquet files have one of these keys. Reads the keys' columns alone."""
-    if not files:
+    """How many rows of these Parquet files have one of these keys. Reads the keys' columns alone, where such a key can be."""
+    if not files or not keys.num_rows:
         return 0
-    found = pl.scan_parquet(list(files)).select(keys.column_names)
-    wanted = _frame(keys).lazy()
-    same = found.join(wanted, on=keys.column_names, how="semi", nulls_equal=True)
+    wanted = _frame(keys)
+    near = [
+        pl.col(name).is_between(wanted[name].min(), wanted[name].max()) for name in wanted.columns if not wanted[name].has_nulls()
+    ]
+    found = pl.scan_parquet(list(files)).select(wanted.columns).filter(*near)
+    same = found.join(wanted.lazy(), on=wanted.columns, how="semi", nulls_equal=True)
     return int(same.select(pl.len()).collect(engine="streaming").item())
 
 

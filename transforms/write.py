@@ -33,7 +33,7 @@ SMALL = 200_000
 # A larger difference is committed by replacing the table: MERGE of 500,000 scattered rows into 5 M took 3.7 s and 400 MB.
 _LARGEST_MERGE = 500_000
 # Up to this many values, keys are counted in Python, from the staged files: 5 M numbers took 0.5 s, and 0.7 in the engine.
-MOST_VALUES = 20_000_000
+_MOST_VALUES = 20_000_000
 
 
 @dataclass
@@ -186,7 +186,7 @@ class Writer:
     def _check_key(self, folder: str, rows: DataFrame) -> None:
         """PermanentFailure where staged files, `rows` as a frame, have a key more than once."""
         key = self.table.key
-        if not key or is_unique(folder, key, MOST_VALUES):
+        if not key or is_unique(folder, key, _MOST_VALUES):
             return
         twice = self.engine.arrow(rows.groupBy(*quoted(key)).count().filter("count > 1").limit(1))
         if twice.num_rows:

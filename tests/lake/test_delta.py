@@ -193,3 +193,12 @@ def test_a_merge_into_nothing_is_an_append(tmp_path: Path) -> None:
     lake.merge("silver.t", rows, ["k"], delete="gone", old=lake.read("silver.t"))
     assert lake.read("silver.t").to_pylist() == [{"k": 1}]
     assert lake.open("silver.t").history(1)[0]["operation"] == "WRITE"
+
+
+def test_a_large_staged_file_becomes_bounded_ones(lake: Lake) -> None:
+    folder = Path(lake.stage("gold.t"))
+    folder.mkdir()
+    pq.write_table(rows(list(range(100)), "v"), folder / "part.parquet", row_group_size=40)
+    lake.commit_staged("gold.t", str(folder), "append")
+    assert [pq.read_metadata(file).num_rows for file in sorted(lake.files("gold.t"))] == [40, 40, 20]
+    assert names(lake) == dict.fromkeys(range(100), "v")

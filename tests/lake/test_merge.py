@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import WriterProperties, write_deltalake
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -170,10 +171,8 @@ def test_a_large_file_is_parted_and_stays_in_order(lake: Lake, monkeypatch: pyte
     monkeypatch.setattr(merging, "_PIECE_ROWS", 100)
     monkeypatch.setattr(merging, "_BATCH_ROWS", 30)
     lake.create("gold.t", SCHEMA)
-    folder = Path(lake.stage("gold.t"))
-    folder.mkdir()
-    pq.write_table(table([row(key) for key in range(1000)]), folder / "part.parquet", row_group_size=50)
-    lake.commit_staged("gold.t", str(folder), "append")
+    properties = WriterProperties(max_row_group_size=50)
+    write_deltalake(lake.path("gold.t"), table([row(key) for key in range(1000)]), mode="append", writer_properties=properties)
     merge(lake, "gold.t", [row(5, n=2), row(555, n=2), row(7), row(5000)], [False, False, True, False], ["k"])
     files = [pq.read_table(file, columns=["k"]).column("k").to_pylist() for file in lake.files("gold.t")]
     assert sorted(map(len, files)) == [99, *[100] * 8, 101]
