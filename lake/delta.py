@@ -202,9 +202,13 @@ class Lake:
     def feed(self, name: str, since: int, upto: int) -> pa.Table | None:
         """Changed rows of the commits in (since, upto]: the table's columns, `_change_type` and `_commit_version`.
 
-        None when the log no longer reaches back to `since`, or a file of that time is gone.
+        None when the log no longer reaches back to `since`, a file of that time is gone, or another tool keeps the table in a way
+        that its files alone do not tell.
         """
-        return feed(Path(self.path(name)), self.schema(name, upto).remove_metadata(), since, upto)
+        table = self.open(name, upto)
+        if table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none":
+            return None
+        return feed(Path(self.path(name)), schema_of(table).remove_metadata(), since, upto)
 
     def read(
         self,

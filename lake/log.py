@@ -4,6 +4,7 @@ import json
 import os
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def is_rewrite(actions: list[dict[str, Any]]) -> bool:
 
 
 def commit(table: Path, version: int, actions: Sequence[dict[str, Any]]) -> None:
-    """Write a version's actions, whole or not at all. FileExistsError where another writer has committed that version.
+    """Write a version's actions. An error says that they are not committed: FileExistsError that another writer's are.
 
     Source: Delta transaction log protocol, "Delta Log Entries"; a link is the file system's put-if-absent.
     """
@@ -42,4 +43,5 @@ def commit(table: Path, version: int, actions: Sequence[dict[str, Any]]) -> None
         staged.write_text("".join(json.dumps(action, separators=(",", ":")) + "\n" for action in actions))
         os.link(staged, target)
     finally:
-        staged.unlink(missing_ok=True)
+        with suppress(OSError):  # readers ignore what is left, and the commit stands or not without it
+            staged.unlink(missing_ok=True)

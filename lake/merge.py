@@ -96,15 +96,19 @@ class Merge:
         `old` are the rows that the table has of these keys, or more of them, where the caller knows.
         """
         try:
-            changed = self._merged(folder, old)
-        except BaseException:
+            actions, changed = self._prepared(folder, old)
+            if changed:
+                crash_point("merge.written")
+                log.commit(self._root, self._table.version() + 1, actions)
+        except Exception:  # what was interrupted instead may be committed: its files stay, and vacuum takes them if they are not
             self._forget(folder)
             raise
         if not changed:
             self._forget(folder)
         return changed
 
-    def _merged(self, folder: Path, old: pa.Table | None) -> int:
+    def _prepared(self, folder: Path, old: pa.Table | None) -> tuple[list[dict[str, Any]], int]:
+        """The actions of the commit, whose files are written, and how many rows they change."""
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             found = [piece for pieces in pool.map(self._find, self._candidates(old)) for piece in pieces]
             touched = {piece.file.path: piece.file for piece in found if len(piece.rows)}
@@ -113,28 +117,28 @@ class Merge:
             copied = list(pool.map(lambda piece, news: self._copy(piece, news, folder), pieces, mine))
             fresh = list(pool.map(lambda place: self._write(folder, place[0], place[1]), others.items()))
         same = [self._same(piece, taken) for piece, (_, taken) in zip(pieces, copied, strict=True)]
+        differs = [len(news) > len(equal) or not equal.all() for news, equal in zip(mine, same, strict=True)]
+        moved = {piece.file.path for piece, other in zip(pieces, differs, strict=True) if other}
         feed, counts = self._feed(pieces, [taken for _, taken in copied], same)
-        if not any(counts.values()):
-            return 0
-        changed = [len(news) > len(equal) or not equal.all() for news, equal in zip(mine, same, strict=True)]
-        moved = {piece.file.path for piece, differs in zip(pieces, changed, strict=True) if differs}
-        touched = {path: file for path, file in touched.items() if path in moved}
-        added = [add for piece, (add, _) in zip(pieces, copied, strict=True) if add and piece.file.path in moved]
-        added += [add for add in fresh if add]
-        told = [self._tell(folder, partition, changes) for partition, changes in feed.items()] if touched else []
-        crash_point("merge.written")
-        now, version = int(time.time() * 1000), self._table.version()
+        added = [add for add in fresh if add]
+        for piece, (add, _) in zip(pieces, copied, strict=True):
+            if add and piece.file.path in moved:
+                added.append(add)
+            elif add:  # all of its file's rows are as they were
+                (self._root / unquote(add["path"])).unlink()
+        now = int(time.time() * 1000)
         info = {
             "timestamp": now,
             "operation": "MERGE",
             "operationParameters": {"key": ", ".join(self._key)},
             "operationMetrics": counts,
-            "readVersion": version,
+            "readVersion": self._table.version(),
             "engineInfo": "cartlake",
         }
-        gone = [{"remove": self._removed(file, now)} for file in touched.values()]
-        log.commit(self._root, version + 1, [{"commitInfo": info}, *({"add": add} for add in added), *told, *gone])
-        return sum(counts.values())
+        # The rows of a commit that takes nothing away need no feed of their own.
+        told = [self._tell(folder, partition, changes) for partition, changes in feed.items()] if moved else []
+        gone = [{"remove": self._removed(touched[path], now)} for path in moved]
+        return [{"commitInfo": info}, *({"add": add} for add in added), *told, *gone], sum(counts.values())
 
     def _forget(self, folder: Path) -> None:
         for written in (folder, self._told(folder)):

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import duckdb
-import pyarrow as pa
-from deltalake.exceptions import DeltaError
 
 from lake.delta import Lake
 from lake.errors import PermanentFailure
@@ -81,15 +79,10 @@ def apply_changes(connection: duckdb.DuckDBPyConnection, lake: Lake, pin: Pinned
     """Bring the table from version `since` to the pinned one; returns its rows, and how and why.
 
     Every key of the feed is deleted and, unless its last event was a delete, inserted as its last event has it. The row
-    count is compared with the lake's; a table that does not add up (or whose feed cannot be read) is loaded whole, and says so.
+    count is compared with the lake's; a table that does not add up is loaded whole, and says so.
     """
     table = pin.table
-    try:
-        feed = lake.feed(table.name, since, pin.version)
-    except (DeltaError, pa.ArrowException) as error:
-        # delta-rs 1.6.6 does not find the change files of a partition whose value or column needs escaping in a path.
-        log.warning("%s: change feed not readable, loading it whole: %s", table.name, error)
-        return load_whole(connection, lake, pin), "whole", "its change feed is not readable"
+    feed = lake.feed(table.name, since, pin.version)
     if feed is None:
         return load_whole(connection, lake, pin), "whole", f"no change feed back to version {since}"
     key = ", ".join(quoted(column) for column in table.key)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 import star_data  # type: ignore[import-not-found]  # noqa: E402
 from measure import Measured, measure  # type: ignore[import-not-found]  # noqa: E402
-from paired import Ratio, paired  # type: ignore[import-not-found]  # noqa: E402
+from paired import Ratio, Verdict, paired, show  # type: ignore[import-not-found]  # noqa: E402
 
 from lake.config import load  # noqa: E402
 from lake.delta import Lake  # noqa: E402
@@ -42,14 +42,6 @@ MEMORY = 1.5 * 2**30
 # struct within a slice ("an Arrow batch carried column 4 with a struct … below an offset").
 MOST_PRODUCTS = 131_072
 TOML = 'data = "data"\n'
-
-
-@dataclass(frozen=True)
-class Verdict:
-    what: str
-    found: str
-    must: str
-    missed: bool
 
 
 @dataclass(frozen=True)
@@ -251,7 +243,7 @@ def main() -> int:
         bench = Bench(options, scratch, engine)
         for stage in chosen:
             getattr(bench, stage)()
-            _print(bench.verdicts)
+            show(bench.verdicts)  # all that is known by now: a long run shows what it has
             for folder in scratch.glob(f"{stage}*"):
                 shutil.rmtree(folder)
     return int(any(verdict.missed for verdict in bench.verdicts))
@@ -274,14 +266,6 @@ def _engine(scratch: Path) -> Iterator[Engine]:
         yield engine
     finally:
         engine.stop()
-
-
-def _print(verdicts: Sequence[Verdict]) -> None:
-    """All that is known by now: a long run shows what it has."""
-    print("\n| | found | must | |\n|---|---|---|---|")
-    for verdict in verdicts:
-        kept = "" if not verdict.must else "MISSED" if verdict.missed else "kept"
-        print(f"| {verdict.what} | {verdict.found} | {verdict.must} | {kept} |", flush=True)
 
 
 def _environment() -> dict[str, str]:

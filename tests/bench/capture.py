@@ -11,11 +11,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paired import paired  # type: ignore[import-not-found]
+from paired import Verdict, paired, show  # type: ignore[import-not-found]
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = f"{ROOT}/tests/bench/ours.sh {{stage}} {{out}}"
@@ -23,14 +22,6 @@ PEERS = {"full": "dlt,connectorx,pipe", "incr": "dlt-reload,dlt", "mongo": "dlt,
 DOCUMENTS = 50_000
 MEMORY = 500e6
 Runs = dict[str, list[dict[str, Any]]]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    what: str
-    found: str
-    must: str
-    missed: bool
 
 
 def main() -> int:
@@ -53,9 +44,7 @@ def main() -> int:
             verdicts += {"full": _full, "incr": _incr, "mongo": _mongo}[stage](runs, options.rows)
             if stage == "full" and options.large:
                 verdicts.append(_flat(runs, _compare(options.peers, stage, options.large, 1, "")))
-    print("\n| | found | must | |\n|---|---|---|---|")
-    for verdict in verdicts:
-        print(f"| {verdict.what} | {verdict.found} | {verdict.must} | {'MISSED' if verdict.missed else 'kept'} |")
+    show(verdicts)
     return int(any(verdict.missed for verdict in verdicts))
 
 

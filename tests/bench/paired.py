@@ -1,4 +1,4 @@
-"""Ratios of runs that were made side by side: their median, and the interval that it lies in with 90 % confidence."""
+"""Ratios of runs that were made side by side: the median, and the interval it lies in with 90 % confidence; and the table of them."""
 
 import math
 import statistics
@@ -40,3 +40,21 @@ def _rank(count: int) -> int:
             break
         rank = k + 1
     return min(rank, (count - 1) // 2)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A row of a benchmark's table. Without a `must` the figure is only reported."""
+
+    what: str
+    found: str
+    must: str
+    missed: bool
+
+
+def show(verdicts: Sequence[Verdict]) -> None:
+    """Print the table of what was found beside what must be."""
+    print("\n| | found | must | |\n|---|---|---|---|")
+    for verdict in verdicts:
+        kept = "" if not verdict.must else "MISSED" if verdict.missed else "kept"
+        print(f"| {verdict.what} | {verdict.found} | {verdict.must} | {kept} |", flush=True)

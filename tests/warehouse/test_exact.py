@@ -71,11 +71,7 @@ def rows(*made: tuple[int, dict[str, Any]]) -> pa.Table:
 FIRST = rows((1, LIMITS), (2, USUAL), (3, {}))
 
 
-# delta-rs 1.6.6 looks for change files under wrongly escaped names: such a table is loaded whole, and says so.
-ESCAPED = ("text", "at", "odd' näme", "local")
-
-
-@pytest.mark.parametrize("partition", [None, "day", "flag", "small", "wide", *ESCAPED])
+@pytest.mark.parametrize("partition", [None, "day", "flag", "small", "wide", "text", "at", "odd' näme", "local"])
 def test_every_type_and_partition_is_exact(gold: Any, partition: str | None) -> None:
     # delta-rs fails on a negative decimal as a partition value; an empty string there is a null, as the protocol says.
     exact = FIRST
@@ -88,7 +84,7 @@ def test_every_type_and_partition_is_exact(gold: Any, partition: str | None) -> 
     gold.assert_equal()
     gold.lake.merge("gold.t", rows((3, USUAL if partition != "wide" else LIMITS), (4, {})), ["k"])
     report = gold.publish()
-    assert gold.how(report, "gold.t") == ("whole" if partition in ESCAPED else "changes")
+    assert gold.how(report, "gold.t") == "changes"
     gold.assert_equal()
 
 
