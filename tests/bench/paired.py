@@ -1,4 +1,4 @@
-"""Ratios of runs that were made side by side: the median, and the interval it lies in with 90 % confidence; and the table of them."""
+"""Ratios of runs made side by side: the median, and the interval it lies in with 90 % confidence; and the table of them."""
 
 import math
 import statistics
