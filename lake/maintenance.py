@@ -21,7 +21,7 @@ from lake.crash import crash_point
 from lake.delta import Lake
 from lake.errors import PermanentFailure, full_disk
 from lake.log import REWRITE
-from lake.parquet import RowWriter, add_action, plain
+from lake.parquet import RowWriter, add_action, batch_rows, plain
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,8 @@ def _written(lake: Lake, name: str, number: int, files: list[str], schema: pa.Sc
     file = folder / f"part-{number:05}.parquet"
     with RowWriter(file, schema) as writer:
         for source in files:
-            for batch in pq.ParquetFile(source).iter_batches(_BATCH_ROWS):
+            parquet = pq.ParquetFile(source)
+            for batch in parquet.iter_batches(batch_rows(parquet.metadata, _BATCH_ROWS)):
                 writer.write(_cast(pa.Table.from_batches([batch]), schema))
     return add_action(Path(lake.path(name)), file, (), data_change=False)
 

@@ -31,7 +31,7 @@ from lake import log
 from lake.crash import crash_point
 from lake.fit import fit
 from lake.near import outside
-from lake.parquet import NULL_PARTITION, RowWriter, plain, statistics
+from lake.parquet import NULL_PARTITION, RowWriter, batch_rows, plain, statistics
 
 # Files are copied in pieces of about this many rows, and each piece becomes a file: a table that was written as one large file
 # lies in bounded ones after its first merge.
@@ -205,7 +205,7 @@ class Merge:
         parquet, taken, begin = pq.ParquetFile(self._root / unquote(piece.file.path)), [self._stored.empty_table()], 0
         file = self._file(folder, piece.file.partition)
         with RowWriter(file, self._stored) as writer:
-            for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=piece.groups):
+            for batch in parquet.iter_batches(batch_rows(parquet.metadata, _BATCH_ROWS), row_groups=piece.groups):
                 rows = fit(pa.Table.from_batches([batch]), self._stored).cast(self._stored)
                 first, end = np.searchsorted(piece.rows, [begin, begin + rows.num_rows])
                 if first < end:

@@ -15,7 +15,8 @@ from deltalake.transaction import AddAction
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 # Readers prune by prefixes at best; long texts would only grow the log.
 _LONGEST_TEXT = 32
-_GROUP_ROWS = 500_000
+_GROUP_ROWS, _GROUP_BYTES = 500_000, 128 * 2**20  # what is held before it is written as a row group
+_BATCH_BYTES = 32 * 2**20
 # What a 64 bit float holds exactly. Where a file's minimum and maximum of a column are equal, Sail 0.7.2 gives the bound, read as
 # a float, for every row of the file: 18446744073709551615 became 9223372036854775807.
 _EXACT_DIGITS = 15
@@ -60,7 +61,7 @@ class RowWriter:
         how: dict[str, Any] = {"compression": "zstd", "compression_level": 1} if texts else {"compression": "snappy"}
         self._file = pq.ParquetWriter(file, schema, use_dictionary=texts, store_decimal_as_integer=True, **how)
         self._held: list[pa.Table] = []
-        self._rows = 0
+        self._rows = self._bytes = 0
 
     def __enter__(self) -> Self:
         return self
@@ -73,13 +74,20 @@ class RowWriter:
         """Rows in the file's columns and types."""
         self._held.append(rows)
         self._rows += rows.num_rows
-        if self._rows >= _GROUP_ROWS:
+        self._bytes += rows.nbytes
+        if self._rows >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         if self._rows:
             self._file.write_table(pa.concat_tables(self._held))
-        self._held, self._rows = [], 0
+        self._held, self._rows, self._bytes = [], 0, 0
+
+
+def batch_rows(footer: pq.FileMetaData, most: int) -> int:
+    """How many rows of a file to read at a time: few where they are long, as documents are."""
+    size = sum(footer.row_group(number).total_byte_size for number in range(footer.num_row_groups))
+    return max(1, min(most, _BATCH_BYTES * footer.num_rows // size)) if size else most
 
 
 def add_action(root: Path, file: Path, partition_columns: Sequence[str], *, data_change: bool = True) -> AddAction:

@@ -20,7 +20,7 @@ from deltalake import WriterProperties, write_deltalake
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from lake import log
+from lake import log, parquet
 from lake import merge as merging
 from lake.delta import Lake
 from lake.errors import TransientFailure
@@ -178,6 +178,33 @@ def test_a_large_file_is_parted_and_stays_in_order(lake: Lake, monkeypatch: pyte
     assert sorted(map(len, files)) == [99, *[100] * 8, 101]
     assert sorted(key for file in files for key in file) == [*(key for key in range(1000) if key != 7), 5000]
     assert sum(max(file) - min(file) < 100 for file in files) == 9
+
+
+def test_a_key_that_is_the_partition_or_that_old_files_lack(lake: Lake) -> None:
+    days = pa.schema([("day", pa.date32()), ("v", pa.int64())])
+    lake.create("gold.days", days, partition_by=["day"])
+    lake.append("gold.days", pa.table({"day": [date(2026, 1, 1), date(2026, 1, 2)], "v": [1, 2]}, schema=days))
+    assert (
+        lake.merge("gold.days", pa.table({"day": [date(2026, 1, 2), date(2026, 1, 9)], "v": [20, 90]}, schema=days), ["day"]) == 2
+    )
+    assert sorted(lake.read("gold.days").column("v").to_pylist()) == [1, 20, 90]
+    lake.create("gold.grown", pa.schema([("v", pa.int64())]))
+    lake.append("gold.grown", pa.table({"v": [1]}))
+    lake.append("gold.grown", pa.table({"v": [3], "k": [7]}), merge_schema=True)
+    assert lake.merge("gold.grown", pa.table({"v": [30, 5], "k": [7, 8]}), ["k"]) == 2
+    assert {row["k"]: row["v"] for row in lake.read("gold.grown").to_pylist()} == {None: 1, 7: 30, 8: 5}
+
+
+def test_long_rows_are_copied_a_few_at_a_time(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "_BATCH_BYTES", 50_000)
+    monkeypatch.setattr(parquet, "_GROUP_BYTES", 100_000)
+    texts = pa.table({"k": range(100), "text": [f"{n:010000}" for n in range(100)]})
+    lake.create("silver.texts", texts.schema)
+    lake.append("silver.texts", texts)
+    assert lake.merge("silver.texts", texts.slice(3, 1).set_column(1, "text", [["new"]]), ["k"]) == 1
+    (file,) = lake.files("silver.texts")
+    assert 9 <= pq.read_metadata(file).num_row_groups <= 11
+    assert lake.read("silver.texts").sort_by("k").column("text").to_pylist()[2:5] == [f"{2:010000}", "new", f"{4:010000}"]
 
 
 def test_a_key_given_twice_is_refused(lake: Lake) -> None:
