@@ -41,7 +41,7 @@ def how(report: Any) -> dict[str, str]:
 
 def test_the_star(filled: Any) -> None:
     report = filled.build()
-    assert report.engine == shop.engine.name
+    assert report.engine == filled.engine.name
     assert report.quarantined == {}
     facts = filled.rows(
         "gold.fact_sales", "sale_id", "order_id", "date_key", "amount", "discount", "net_amount", "cost", "sale_month"
