@@ -70,12 +70,16 @@ def chosen_sources(settings: Settings, source: str | None) -> list[str]:
 
 
 def open_reader(settings: Settings, name: str, url: str) -> Reader:
-    """Connect to a source by its kind."""
+    """Connect to a source by its kind and mode."""
     source, limits = settings.sources[name], settings.capture
-    if source.kind == "mysql":
-        from lake.sources.mysql import reader as mysql
+    if source.kind == "mysql" and source.mode == "cursor":
+        from lake.sources.mysql.cursor import MySQLCursor
 
-        return mysql.open(source, url, limits, present.difference(Lake(settings.lake_root), name))
+        return MySQLCursor(source, url, limits, present.difference(Lake(settings.lake_root), name))
+    if source.kind == "mysql":
+        from lake.sources.mysql.reader import MySQL
+
+        return MySQL(source, url, limits)
     if source.kind == "files":
         raise UsageError(f"source {name}: a folder of files cannot be asked again; only databases are compared with the lake")
     from lake.sources.mongodb.reader import MongoDB

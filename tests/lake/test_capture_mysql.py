@@ -15,7 +15,7 @@ from lake.config import Capture, Settings
 from lake.delta import Lake
 from lake.errors import PermanentFailure, TransientFailure, UsageError
 from lake.sources.base import Batch
-from lake.sources.mysql import reader as mysql
+from lake.sources.mysql.reader import MySQL
 
 Fold = Callable[[Settings, str], list[dict[str, Any]]]
 
@@ -304,7 +304,7 @@ def test_the_log_reads_the_same_by_gtid_and_by_file_and_position(shop: Any) -> N
     settings, execute = shop
     execute("CREATE TABLE goods (id INT PRIMARY KEY)")
     limits = Capture(chunk_rows=10, batch_rows=2, batch_bytes=10**6)
-    reader = mysql.open(settings.sources["shop"], settings.environment["MYSQL_URL"], limits)
+    reader = MySQL(settings.sources["shop"], settings.environment["MYSQL_URL"], limits)
     try:
         (table,), start = reader.tables(), reader.position()
         execute("INSERT INTO goods VALUES (1), (2), (3)", "FLUSH BINARY LOGS", "UPDATE goods SET id = id + 10 ORDER BY id DESC")

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from lake import config
 from lake.errors import PermanentFailure
-from lake.sources.base import RESERVED, Anew, Batch, Change, Difference, Failed, Position, Reader, Table, TableId
+from lake.sources.base import RESERVED, Anew, Batch, Change, Failed, Position, Table, TableId
 from lake.sources.mysql import stream
 from lake.sources.mysql.binlog import Captured, Changes, place
 from lake.sources.mysql.cascades import Cascades, foreign_keys
@@ -36,15 +36,6 @@ _SETTINGS = {  # what the log must be like; None where a server that lacks the s
 }
 _WITHOUT_LOG = '; or follow the tables by a column that grows: mode = "cursor"'
 _NOT_A_COMMAND = 1064
-
-
-def open(source: config.Source, url: str, limits: config.Capture, difference: Difference | None = None) -> Reader:
-    """The reader that the source's mode asks for, connected. In cursor mode `difference` finds deletes; without it none are."""
-    if source.mode == "cursor":
-        from lake.sources.mysql.cursor import MySQLCursor
-
-        return MySQLCursor(source, url, limits, difference)
-    return MySQL(source, url, limits)
 
 
 class MySQL:

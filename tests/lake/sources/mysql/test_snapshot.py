@@ -9,7 +9,7 @@ from lake import bronze
 from lake.capture import capture
 from lake.config import Capture, Settings
 from lake.delta import Lake
-from lake.sources.mysql import reader as mysql
+from lake.sources.mysql.reader import MySQL
 
 WORDS = ("", "a", "b ", "ab", "Aé", "ac", "ÅNGSTRÖM", "zz", "ß", "ss t", "日本", "😀", "\\\\", "a''b", "%s", "\t")
 ANY = "utf8mb4"
@@ -72,7 +72,7 @@ def test_ranges_of_any_size_give_every_row_once(servers: Any, make_settings: Cal
         )
     for size in (1, 2, 3):
         limits = Capture(chunk_rows=size)
-        reader = mysql.open(make_settings().sources["shop"], servers.url_of(database), limits)
+        reader = MySQL(make_settings().sources["shop"], servers.url_of(database), limits)
         try:
             tables = reader.tables()
             assert {table.id[1] for table in tables} == set(KEYS)
