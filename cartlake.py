@@ -64,7 +64,7 @@ for _command in (
     *(chain.demo, chain.run, chain.up, chain.build),
     *(capture.capture, capture.status, capture.verify),
     *(tables.tables, tables.graph, quarantine.quarantine),
-    *(look.sql, look.releases, look.config),
+    *(look.sql, look.describe, look.releases, look.diff, look.rollback, look.config),
     *(sandbox.sandbox, sandbox.shop),
 ):
     main.add_command(_command)

@@ -32,7 +32,7 @@ def translate(error: duckdb.Error, names: list[str]) -> CartlakeError:
     missing = _MISSING_TABLE.search(text)
     if missing:
         asked = _as_written(text, missing[1])
-        return UsageError(f"there is no table {asked}; {_nearest(asked, names)}")
+        return UsageError(f"there is no table {asked}; {nearest(asked, names)}")
     if "read-only mode" in text:
         return UsageError("a release is read-only; make a table of your session instead: create temp table NAME as select …")
     return UsageError(f"{_first(error)}{_where(text)}")
@@ -47,7 +47,8 @@ def table_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [row[0].removeprefix("main.") for row in rows]
 
 
-def _nearest(asked: str, names: list[str]) -> str:
+def nearest(asked: str, names: list[str]) -> str:
+    """The way out for a name that is not there: the names like it, or how to list them all."""
     bare = {name.rpartition(".")[2]: name for name in names}
     close = difflib.get_close_matches(asked, names, 3, 0.6) or [
         bare[near] for near in difflib.get_close_matches(asked.rpartition(".")[2], list(bare), 3, 0.6)

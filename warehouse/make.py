@@ -9,7 +9,7 @@ import duckdb
 from lake.config import Settings
 from lake.crash import crash_point
 from lake.delta import Lake
-from warehouse import duck, load, release
+from warehouse import course, duck, load, release
 from warehouse.describe import Pinned, Published, literal
 from warehouse.files import Shelf
 from warehouse.plan import Held, Step
@@ -104,6 +104,7 @@ def _write(job: Job, afresh: bool) -> tuple[dict[str, int], list[Step], int]:
             done.append(step)
             crash_point("publish.table")
         job.on_progress("tables", len(job.steps), len(job.steps))
+        course.make_views(connection)
         release.record(connection, job.pins, rows, job.number, job.run, whole=afresh)
         crash_point("publish.applied")
         connection.execute("CHECKPOINT")

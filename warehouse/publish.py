@@ -94,7 +94,7 @@ def make_release(
     started = time.monotonic()
     shelf = Shelf.of(settings)
     kept = shelf.numbers()
-    with _translated(shelf, kept[-1] if kept else None):
+    with translated_for(shelf, kept[-1] if kept else None):
         shelf.clean()
         last = read_last(shelf)
         steps = _decide(lake, last, pins)
@@ -127,7 +127,7 @@ def _decide(lake: Lake, last: Last | None, pins: Sequence[Pinned]) -> list[Step]
 
 
 @contextmanager
-def _translated(shelf: Shelf, last: int | None) -> Iterator[None]:
+def translated_for(shelf: Shelf, last: int | None) -> Iterator[None]:
     """Failures of the disk, DuckDB and delta-rs as one line. DuckDB has no error type for a full disk: it quotes the system."""
     stays = f"release {last} still serves" if last is not None else "there is no release yet"
     try:

@@ -120,6 +120,12 @@ def read_held(connection: duckdb.DuckDBPyConnection) -> dict[str, Held]:
     return {row[0]: Held(row[1], row[2], row[3], columns_of(connection, Published(row[0]).sql_name)) for row in rows}
 
 
+def read_keys(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
+    """Table -> the columns of its key, in order."""
+    rows = connection.execute('SELECT "table", list("column" ORDER BY position) FROM meta.keys GROUP BY 1').fetchall()
+    return dict(rows)
+
+
 def prepare(connection: duckdb.DuckDBPyConnection, schemas: Iterable[str]) -> None:
     """Make the schemas and the empty meta tables where they are not there."""
     for schema in sorted({"gold", "silver", "meta", *schemas}):
@@ -160,6 +166,21 @@ def record(
         for position, column in enumerate(table.key, 1):
             connection.execute("INSERT INTO meta.keys VALUES (?, ?, ?)", [table.name, position, column])
     _comment(connection, [pin.table for pin in pins])
+
+
+def record_rollback(connection: duckdb.DuckDBPyConnection, chosen: Release, number: int, run: str | None) -> None:
+    """Note in a copy of release `chosen` that it is now `number`; the attached file `previous` knows of those between."""
+    held = connection.execute(
+        'SELECT "table", delta_version, delta_commit, rows FROM meta.release_tables WHERE release = ?', [chosen.number]
+    ).fetchall()
+    connection.execute("DELETE FROM meta.releases; DELETE FROM meta.release_tables")
+    copy_history(connection)
+    connection.execute(
+        "INSERT INTO meta.releases "
+        "SELECT ?, greatest(now(), (SELECT max(published_at) + INTERVAL 1 microsecond FROM meta.releases)), ?, ?, ?, false, ?",
+        [number, run, chosen.tables, chosen.rows, chosen.file_bytes],
+    )
+    connection.executemany("INSERT INTO meta.release_tables VALUES (?, ?, ?, ?, ?)", [[number, *row] for row in held])
 
 
 def record_size(connection: duckdb.DuckDBPyConnection, number: int, size: int) -> None:
