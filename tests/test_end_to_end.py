@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from transforms.build import build
 from warehouse import query
 from warehouse.publish import publish
 
+ROOT = Path(__file__).parent.parent
 SOFTCART = {
     # silver table -> source table, and silver's name of each of its columns, the key first
     "silver.sales": ("sales_data", {"rowid": "sale_id", "product_id": "product_id", "price": "price", "quantity": "quantity"}),
@@ -134,6 +136,31 @@ def test_revenue_by_country_and_month_adds_up(settings: Settings) -> None:
     assert len({row[0] for row in rows}) > 5
     assert len({row[1:3] for row in rows}) >= 36
     assert (sum(row[3] for row in rows),) == total
+
+
+def examples() -> list[str]:
+    """The blocks of docs/warehouse.md, and the queries of README with their answers left away."""
+    blocks = re.findall(r"^```\n(.*?)^```$", (ROOT / "docs" / "warehouse.md").read_text(), flags=re.M | re.S)
+    return blocks + re.findall(r'^\$ (cartlake sql "[^"]+")$', (ROOT / "README.md").read_text(), flags=re.M)
+
+
+@pytest.mark.parametrize("example", examples())
+def test_the_examples_of_the_docs_run(settings: Settings, tmp_path: Path, example: str) -> None:
+    (tmp_path / "report.sql").write_text("select 1 as one")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "CARTLAKE_CONFIG": str(settings.home / "cartlake.toml")}
+    # -o pipefail: a query that fails in the middle of a block, or of a pipe, fails the example.
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", example],
+        cwd=tmp_path,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) > 2
 
 
 def test_nothing_new_commits_nothing(settings: Settings) -> None:

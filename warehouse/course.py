@@ -13,7 +13,8 @@ VIEWS = {
     "DimDate": (
         "The course's name for gold.dim_date.",
         'SELECT date_key AS dateid, "date", year AS "Year", quarter AS "Quarter", quarter_name AS "QuarterName", '
-        'month AS "Month", month_name AS "Monthname", day AS "Day", weekday AS "Weekday", weekday_name AS "WeekdayName" FROM gold.dim_date',
+        'month AS "Month", month_name AS "Monthname", day AS "Day", weekday AS "Weekday", weekday_name AS "WeekdayName" '
+        "FROM gold.dim_date",
     ),
     "DimCountry": (
         "The course's name for gold.dim_country; the unknown country is Unknown.",

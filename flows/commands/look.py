@@ -35,7 +35,7 @@ def sql(
 
     Example: cartlake sql "select country, sum(net_amount) from gold.agg_sales_daily group by all"
     """
-    from warehouse import dialogue, export
+    from warehouse import export
     from warehouse import output as rows_as
     from warehouse import query as warehouse_query
 
@@ -49,6 +49,8 @@ def sql(
         raise UsageError('--output is for one query: cartlake sql "select …" --output FILE')
     with warehouse_query.connect(settings(), release=release, as_of=as_of) as connection:
         if talking:
+            from warehouse import dialogue
+
             dialogue.talk(connection, form, settings().data / "sql_history", click.echo)
             return
         text = query if query is not None else (file or sys.stdin).read()

@@ -111,7 +111,8 @@ def newest_rows(gold: Any) -> list[dict[str, Any]]:
         return sorted(rows.select(columns).to_pylist(), key=lambda row: [repr(row[column]) for column in columns])
 
 
-def test_readers_see_exactly_one_release_while_publishes_happen(gold: Any) -> None:
+@pytest.mark.parametrize("publishes", [9, pytest.param(50, marks=pytest.mark.soak)])
+def test_readers_see_exactly_one_release_while_publishes_happen(gold: Any, publishes: int) -> None:
     """Every row of the fact and of the dimension carries the number of its release; a reader must never see two numbers."""
 
     def stamp(number: int) -> None:
@@ -143,7 +144,7 @@ def test_readers_see_exactly_one_release_while_publishes_happen(gold: Any) -> No
     thread = threading.Thread(target=read)
     thread.start()
     try:
-        for number in range(2, 10):
+        for number in range(2, publishes + 1):
             stamp(number)
             assert gold.publish().release == number
     finally:
