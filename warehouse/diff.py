@@ -17,6 +17,8 @@ from warehouse.plan import Held
 from warehouse.release import choose, read_held, read_keys
 
 _OLD, _NEW = "old", "new"
+# Columns of our own beside a table's; no table of the lake begins a column so.
+_THERE, _COMPARED, _SIDE = "__there", "__compared", "__side"
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def diff_rows(settings: Settings, old: int, new: int, table: str, limit: int) ->
     with _opened(settings, old, new) as connection, translated(connection):
         before, after = _held(connection, _OLD), _held(connection, _NEW)
         there = sorted({*before, *after})
-        name = next((one for one in there if table in (one, one.partition(".")[2])), None)
+        name = next((one for one in there if table in _names(one)), None)
         if name is None:
             raise UsageError(f"neither release {old} nor {new} has a table {table}; {nearest(table, there)}")
         return _rows(connection, name, before.get(name), after.get(name), limit)
@@ -86,8 +88,8 @@ def _difference(connection: duckdb.DuckDBPyConnection, name: str, before: Held |
         )
         return Difference(name, added, removed, 0, columns)
     added, removed, changed = connection.execute(
-        "SELECT count(*) FILTER (o.there IS NULL), count(*) FILTER (n.there IS NULL), "
-        "count(*) FILTER (o.there AND n.there AND o.compared IS DISTINCT FROM n.compared) "
+        f"SELECT count(*) FILTER (o.{_THERE} IS NULL), count(*) FILTER (n.{_THERE} IS NULL), "
+        f"count(*) FILTER (o.{_THERE} AND n.{_THERE} AND o.{_COMPARED} IS DISTINCT FROM n.{_COMPARED}) "
         f"FROM {_joined(name, key, shared)}"
     ).fetchall()[0]
     return Difference(name, added, removed, changed, columns)
@@ -106,14 +108,15 @@ def _rows(
         names = ", ".join(quoted(column) for column, _ in shared)
         if key:
             order = ", ".join(quoted(column) for column in key)
-            sides = """
-                SELECT CASE WHEN n.there THEN 'before' ELSE 'removed' END AS change, 0 AS side, o.* EXCLUDE (there, compared) {}
-                WHERE o.there AND (n.there IS NULL OR o.compared IS DISTINCT FROM n.compared)
-                UNION ALL BY NAME
-                SELECT CASE WHEN o.there THEN 'after' ELSE 'added' END, 1, n.* EXCLUDE (there, compared) {}
-                WHERE n.there AND (o.there IS NULL OR o.compared IS DISTINCT FROM n.compared)"""
-            sides = sides.replace("END, 1,", "END AS change, 1 AS side,").replace("{}", f"FROM {_joined(name, key, shared)}")
-            sql = f"SELECT change, {names} FROM ({sides}) ORDER BY {order}, side LIMIT {limit}"
+            joined, differ = _joined(name, key, shared), f"o.{_COMPARED} IS DISTINCT FROM n.{_COMPARED}"
+            sql = f"""
+                SELECT change, {names} FROM (
+                    SELECT CASE WHEN n.{_THERE} THEN 'before' ELSE 'removed' END AS change, 0 AS {_SIDE}, o.*
+                    FROM {joined} WHERE o.{_THERE} AND (n.{_THERE} IS NULL OR {differ})
+                    UNION ALL
+                    SELECT CASE WHEN o.{_THERE} THEN 'after' ELSE 'added' END, 1, n.*
+                    FROM {joined} WHERE n.{_THERE} AND (o.{_THERE} IS NULL OR {differ})
+                ) ORDER BY {order}, {_SIDE} LIMIT {limit}"""
         else:
             gone, new = _only(name, shared, _OLD, _NEW), _only(name, shared, _NEW, _OLD)
             sql = (
@@ -124,11 +127,19 @@ def _rows(
     return [column[0] for column in cursor.description or []], cursor.fetchall()
 
 
+def _names(name: str) -> tuple[str, ...]:
+    """What a table may be called: its name in the lake or in SQL, with its layer or without."""
+    table = Published(name)
+    return name, name.partition(".")[2], f"{table.schema}.{table.table}", table.table
+
+
 def _joined(name: str, key: Sequence[str], shared: Columns) -> str:
-    """Both sides row by row under the same key; `there` is null where a side has no row, `compared` the values as one."""
+    """Both sides row by row under the same key; _THERE is null where a side has no row, _COMPARED the values as one."""
     names = ", ".join(quoted(column) for column, _ in shared)
     values = ", ".join(_value(column, kind) for column, kind in shared)
-    sides = (f"(SELECT {names}, row({values}) AS compared, true AS there FROM {_source(side, name)})" for side in (_OLD, _NEW))
+    sides = (
+        f"(SELECT {names}, row({values}) AS {_COMPARED}, true AS {_THERE} FROM {_source(side, name)})" for side in (_OLD, _NEW)
+    )
     same = " AND ".join(f"o.{quoted(column)} IS NOT DISTINCT FROM n.{quoted(column)}" for column in key)
     return "{} o FULL JOIN {} n ON {}".format(*sides, same)
 

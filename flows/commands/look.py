@@ -157,6 +157,8 @@ def config(settings: Lazy) -> None:
 @contextmanager
 def replaced(path: Path) -> Iterator[IO[bytes]]:
     """A file that takes its place under `path` when the block ends well; a failure leaves what was there."""
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no folder {path.parent} to write {path.name} into; make it first")
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with part.open("wb") as sink:

@@ -61,6 +61,15 @@ def test_tables_and_columns_that_only_one_release_has(gold: Any) -> None:
     assert diff_rows(gold.settings, 2, 1, "gold.new", 10) == (["change", "id", "value"], [("removed", 1, 1)])
 
 
+@pytest.mark.parametrize("name", ["silver.shop.softcart.reviews", "silver.shop__softcart__reviews", "shop__softcart__reviews"])
+def test_a_mirror_goes_by_its_name_in_the_lake_and_in_sql(gold: Any, name: str) -> None:
+    gold.add("silver.shop.softcart.reviews", table({1: 1}), ["id"])
+    gold.publish()
+    gold.lake.append("silver.shop.softcart.reviews", table({2: 2}))
+    gold.publish()
+    assert diff_rows(gold.settings, 1, 2, name, 10)[1] == [("added", 2, 2)]
+
+
 def test_a_release_is_not_compared_with_itself(gold: Any) -> None:
     gold.add_sales(2)
     gold.publish()

@@ -69,6 +69,12 @@ def test_a_query_that_fails_leaves_the_file_that_was_there(call: Any, tmp_path: 
     assert [file.name for file in tmp_path.iterdir()] == ["out.csv"]
 
 
+def test_a_folder_that_is_not_there_is_named(call: Any, tmp_path: Path) -> None:
+    result = call("sql", "select 1", "-o", str(tmp_path / "no" / "out.csv"))
+    assert result.exit_code == 2
+    assert f"there is no folder {tmp_path / 'no'}" in result.stderr
+
+
 def test_two_queries_at_once_are_refused(call: Any, tmp_path: Path) -> None:
     (tmp_path / "q.sql").write_text("select 1")
     result = call("sql", "select 1", "-f", str(tmp_path / "q.sql"))
