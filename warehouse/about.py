@@ -6,8 +6,9 @@ import duckdb
 
 from lake.config import Settings
 from warehouse import query
-from warehouse.describe import quoted
+from warehouse.describe import Published, quoted
 from warehouse.errors import translated
+from warehouse.release import read_keys
 
 
 def tables(settings: Settings, release: int | None = None) -> list[dict[str, Any]]:
@@ -53,11 +54,8 @@ def _columns(connection: duckdb.DuckDBPyConnection, name: str, table: str) -> li
         there = connection.execute(f"SELECT column_name, comment FROM duckdb_columns() WHERE {where}", [bare, layer]).fetchall()
         if there:
             comments = {column: comment for column, comment in there if comment}
-            lake_name = f"{layer}.{bare}".replace("__", ".") if layer == "silver" else f"{layer}.{bare}"
-            places = connection.execute(
-                'SELECT "column", position FROM meta.keys WHERE lower("table") IN (lower(?), lower(?))',
-                [lake_name, f"{layer}.{bare}"],
-            ).fetchall()
-            keys = dict(places)
+            for name_in_lake, key in read_keys(connection).items():
+                if Published(name_in_lake).sql_name.casefold() == Published(f"{layer}.{bare}").sql_name.casefold():
+                    keys = {column: place for place, column in enumerate(key, 1)}
             break
     return [{"column": row[0], "type": row[1], "key": keys.get(row[0], ""), "about": comments.get(row[0], "")} for row in found]
