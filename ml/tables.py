@@ -8,7 +8,7 @@ FORECAST = "gold.forecast_sales"
 
 @dataclass(frozen=True)
 class Scored:
-    """A table that a model fills; the names are those of transforms.table.Table."""
+    """A table that a model fills; the names are those of transforms.declaration.Table."""
 
     name: str
     grain: str

@@ -19,10 +19,11 @@ from lake.errors import CartlakeError, PermanentFailure, TransientFailure, Usage
 from lake.lock import hold
 from transforms import catalog, mirror, progress, quarantine, ref
 from transforms import engine as engines
+from transforms.declaration import Table, silver_of
 from transforms.engine import Engine
 from transforms.plan import PENDING, At, Days, Seen, Step, after, choose, decide, order, plan
+from transforms.refusals import unknown_column
 from transforms.report import BuildFailed, BuildReport, StepReport
-from transforms.table import Table, silver_of, unknown_column
 
 if TYPE_CHECKING:
     from transforms.update import Done

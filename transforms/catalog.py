@@ -11,9 +11,10 @@ from lake.bronze import Captured
 from lake.delta import Lake
 from lake.errors import UsageError
 from transforms import ref
+from transforms.declaration import Source, Table, silver_of
 from transforms.mirror import mirrors
 from transforms.plan import At
-from transforms.table import Source, Table, silver_of, tables
+from transforms.table import tables
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from lake.bronze import EPOCH_BITS
 from transforms import rules
+from transforms.declaration import ByKey, History, Table
 from transforms.inputs import Inputs
-from transforms.table import ByKey, History, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -10,9 +10,9 @@ from typing import Any
 from lake.config import Settings
 from lake.delta import Lake
 from transforms import catalog, progress
+from transforms.declaration import ByGroup, ByKey, History, Table
 from transforms.graph import Graph, lineage, star
 from transforms.plan import order
-from transforms.table import ByGroup, ByKey, History, Table
 
 
 @dataclass(frozen=True)

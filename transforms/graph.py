@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from transforms.table import Table, silver_of
+from transforms.declaration import Table, silver_of
 
 LAYERS = ("bronze", "silver", "gold")
 

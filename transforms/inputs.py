@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 from lake.bronze import EPOCH_BITS, Captured
 from lake.delta import Lake
 from lake.errors import PermanentFailure
+from transforms.declaration import Source
 from transforms.engine import Engine
 from transforms.near import quoted
 from transforms.plan import At
-from transforms.table import Source
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from lake.bronze import COLUMNS, Captured
-from transforms.table import BUILD_GENERATION, ByKey, Rebuild, Table
+from transforms.declaration import ByKey, Rebuild, Table
+from transforms.table import BUILD_GENERATION
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -17,9 +17,9 @@ from lake.crash import crash_point
 from lake.delta import Lake
 from lake.fit import fit
 from transforms.compare import DELETE, without
+from transforms.declaration import Table
 from transforms.inputs import MOST_ROWS, TooMuch
 from transforms.plan import At, Step
-from transforms.table import Table
 from transforms.write import Written
 
 

@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Literal
 
 from lake.errors import UsageError
-from transforms.table import ByGroup, ByKey, History, Table, Update, silver_of
+from transforms.declaration import ByGroup, ByKey, History, Table, Update, silver_of
 
 How = Literal["skip", "refused", "rebuild", "by_key", "by_group", "history"]
 Days = tuple[date, date]  # the first and the last

@@ -16,9 +16,9 @@ from lake.bronze import EPOCH_BITS
 from lake.delta import Lake
 from lake.errors import UsageError
 from lake.quarantine import COMMENTS, SCHEMA, name
+from transforms.declaration import ByKey, Table
 from transforms.mirror import FILE as MIRROR
 from transforms.rules import FLAG, keeps_out
-from transforms.table import ByKey, Table
 
 if TYPE_CHECKING:
     import polars as pl

@@ -12,11 +12,11 @@ from lake.errors import PermanentFailure
 from transforms import changelog, ref, rules
 from transforms.compare import count_with, distinct, latest, touched
 from transforms.days import within
+from transforms.declaration import ByGroup, ByKey, History, Table, silver_of
 from transforms.inputs import MOST_ROWS, Inputs, TooMuch
 from transforms.near import having, quoted
 from transforms.plan import Days, Step, refusal
 from transforms.quarantine import Scope
-from transforms.table import ByGroup, ByKey, History, Table, silver_of
 from transforms.write import SMALL, Writer, Written
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ from lake.delta import Lake
 from lake.errors import PermanentFailure
 from lake.fit import fit
 from transforms.compare import DELETE, difference, example_of_duplicate, is_unique, without
+from transforms.declaration import Table
 from transforms.engine import Engine
 from transforms.inputs import MOST_ROWS, TooMuch
 from transforms.near import quoted
 from transforms.rules import FLAG, keeps_out, refuse_unknown
-from transforms.table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

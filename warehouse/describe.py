@@ -35,7 +35,7 @@ class Published:
 
 
 class Described(Protocol):
-    """What a table says about itself: transforms.table.Table does, and so do the tables that models write."""
+    """What a table says about itself: transforms.declaration.Table does, and so do the tables that models write."""
 
     @property
     def name(self) -> str: ...

@@ -5,8 +5,8 @@ from typing import Any
 
 from lake.delta import Lake
 from lake.errors import PermanentFailure
+from transforms.declaration import Table
 from transforms.plan import Progress
-from transforms.table import Table
 from warehouse.describe import Pinned
 from warehouse.history import changed_bytes
 

@@ -124,7 +124,7 @@ def verify(context: click.Context, settings: Lazy, table: str, limit: int, form:
     Example: cartlake verify silver.sales
     """
     from flows.steps import sources
-    from transforms.verify import verify as compare
+    from transforms.verify.run import verify as compare
 
     loaded = settings()
     with sources(loaded), progress("verify") as shown:

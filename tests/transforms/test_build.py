@@ -12,7 +12,8 @@ from lake.errors import TransientFailure
 from lake.lock import hold
 from transforms import update, write
 from transforms.build import BuildFailed, build, steps
-from transforms.table import ByGroup, Table, rule, tables
+from transforms.declaration import ByGroup, Table
+from transforms.table import rule, tables
 
 
 @pytest.fixture

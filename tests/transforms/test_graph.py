@@ -7,9 +7,10 @@ from xml.etree import ElementTree
 import pytest
 
 from transforms import draw
+from transforms.declaration import ByKey, History, Lookup, Rebuild, Table
 from transforms.graph import Edge, Graph, lineage, mermaid, star
 from transforms.rules import references
-from transforms.table import ByKey, History, Lookup, Rebuild, Table, tables
+from transforms.table import tables
 
 
 def declared(name: str, *reads: str, **more: Any) -> Table:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from lake.errors import UsageError
+from transforms.declaration import ByKey, History, Lookup, Rebuild, Table, Update
 from transforms.plan import NEVER, PENDING, At, Seen, Step, choose, decide, order, plan
 from transforms.rules import unique
-from transforms.table import ByKey, History, Lookup, Rebuild, Table, Update
 
 
 def declared(name: str, *reads: str, update: Update | None = None, **more: Any) -> Table:

@@ -11,8 +11,9 @@ import pytest
 from lake.errors import PermanentFailure, UsageError
 from transforms import progress
 from transforms.build import BuildFailed, replay
+from transforms.declaration import ByKey
 from transforms.rules import FLAG, Rule, accepted, between, flag, not_null, references, rule, unique
-from transforms.table import ByKey, by_group, lookup, tables
+from transforms.table import by_group, lookup, tables
 from warehouse.gate import refuse_unfit
 
 ROWS = pa.table(

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from lake.errors import UsageError
-from transforms.table import by_group, by_key, history, lookup, rebuild, source, table, tables, unique, unknown_column
+from transforms.refusals import unknown_column
+from transforms.table import by_group, by_key, history, lookup, rebuild, source, table, tables, unique
 
 RAW = source("bronze.a", {"x": "bigint"})
 BRONZE: dict[str, Any] = {"reads": (RAW,)}

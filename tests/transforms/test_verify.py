@@ -17,11 +17,11 @@ from lake.config import Settings
 from lake.delta import Lake
 from lake.errors import PermanentFailure, UsageError
 from transforms.build import build
-from transforms.checksum import COPIES, Difference, Sums, apart, differences, rows_in, together, within
 from transforms.engine import Engine
 from transforms.table import by_key, source, table
-from transforms.verify import verify
-from transforms.verify_report import Report
+from transforms.verify.checksum import COPIES, Difference, Sums, apart, differences, rows_in, together, within
+from transforms.verify.report import Report
+from transforms.verify.run import verify
 
 # Values that a careless comparison takes for each other.
 COLUMNS = {

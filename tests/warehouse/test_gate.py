@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 
 from lake.errors import PermanentFailure
+from transforms.declaration import Rebuild, Table
 from transforms.plan import Seen
 from transforms.rules import Rule
-from transforms.table import Rebuild, Table
 from warehouse.describe import Pinned, Published, pin, published, without_clashes
 from warehouse.gate import failed_checks, mixed, refuse_unfit
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from transforms.table import Lookup, Rebuild, Table, Update, by_group, rebuild
+from transforms.declaration import Lookup, Rebuild, Table, Update
+from transforms.table import by_group, rebuild
 
 _REVENUE = "l_extendedprice * (1 - l_discount)"
 

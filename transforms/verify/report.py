@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from transforms.checksum import Difference, Kind
+from transforms.verify.checksum import Difference, Kind
 
 _WORDS: dict[Kind, str] = {"missing": "missing here", "extra": "not in the source", "different": "different"}
 

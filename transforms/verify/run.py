@@ -26,10 +26,10 @@ from lake.sources import base
 from lake.sources.base import Batch, Failed, Reader, Reset
 from transforms import catalog, progress
 from transforms import engine as engines
-from transforms.checksum import Sums, apart, differences, rows_in, together, within
-from transforms.table import ByKey, Table
-from transforms.verify_report import Report
-from transforms.verify_sides import Declared, Mirrored, Silver, columns_of_declared, columns_of_mirror, frame, without
+from transforms.declaration import ByKey, Table
+from transforms.verify.checksum import Sums, apart, differences, rows_in, together, within
+from transforms.verify.report import Report
+from transforms.verify.sides import Declared, Mirrored, Silver, columns_of_declared, columns_of_mirror, frame, without
 
 if TYPE_CHECKING:
     from transforms.engine import Engine

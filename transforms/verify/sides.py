@@ -20,7 +20,7 @@ from lake.errors import PermanentFailure
 from lake.parquet import plain
 from lake.sources import base
 from lake.sources.base import OP, ORDER, SOURCE_TS, TIMESTAMP, WARNINGS, Reader
-from transforms.table import LINEAGE, ByKey, Table
+from transforms.declaration import LINEAGE, ByKey, Table
 
 if TYPE_CHECKING:
     from transforms.inputs import Inputs
