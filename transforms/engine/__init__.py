@@ -36,6 +36,9 @@ class Engine:
     def __init__(self, session: SparkSession, cores: int) -> None:
         # Tells pyspark.sql.functions that columns are Connect's: what SparkSession.builder.remote() does too.
         os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
+        from transforms.engine.retries import Garbled
+
+        session.client.set_retry_policies([*session.client.get_retry_policies(), Garbled()])
         self.spark = session
         self.cores = cores
 
