@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from lake.errors import UsageError
 
@@ -119,6 +119,16 @@ class Capture(_Section):
 class Warehouse(_Section):
     path: Path = Path("warehouse.duckdb")
     keep: int = Field(5, ge=1)
+    streams: Listed = ()
+
+
+class Serve(_Section):
+    host: str = "127.0.0.1"
+    port: int = Field(9494, ge=1, le=65535)
+    token: SecretStr = SecretStr("")
+    query_seconds: float = Field(60, gt=0)
+    query_memory: Bytes = 2**30
+    queries: int = Field(4, ge=1)
 
 
 class Ui(_Section):
@@ -149,6 +159,7 @@ class Settings(_Section):
     capture: Capture = Capture()
     warehouse: Warehouse = Warehouse()
     ml: Ml = Ml()
+    serve: Serve = Serve()
     ui: Ui = Ui()
     sandbox: Sandbox = Sandbox()
     environment: Mapping[str, str] = Field(default={}, repr=False, exclude=True)

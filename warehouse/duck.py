@@ -24,15 +24,20 @@ def open_database(path: Path | None, *, memory: int, threads: int) -> duckdb.Duc
 
 
 def load_delta(connection: duckdb.DuckDBPyConnection) -> None:
-    """Load the Delta extension from its wheel, where DuckDB itself would download it. Takes 0.2 s (it checks a signature)."""
-    loaded = connection.execute("SELECT loaded FROM duckdb_extensions() WHERE extension_name = 'delta'").fetchall()
+    """Load the Delta extension. Takes 0.2 s (DuckDB checks a signature)."""
+    load_extension(connection, "delta")
+
+
+def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Load an extension from its wheel, where DuckDB itself would download it; nothing happens when it is loaded already."""
+    loaded = connection.execute("SELECT loaded FROM duckdb_extensions() WHERE extension_name = ?", [name]).fetchall()
     if loaded == [(True,)]:
         return
-    found = importlib.util.find_spec("duckdb_extension_delta")
+    found = importlib.util.find_spec(f"duckdb_extension_{name}")
     folder = Path(found.submodule_search_locations[0]) if found and found.submodule_search_locations else None
-    file = folder / "extensions" / f"v{duckdb.__version__}" / "delta.duckdb_extension" if folder else None
+    file = folder / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension" if folder else None
     if file is None or not file.exists():
         raise PermanentFailure(
-            f"duckdb {duckdb.__version__}: its Delta extension is not installed; install the versions of requirements.lock"
+            f"duckdb {duckdb.__version__}: its extension {name} is not installed; install the versions of requirements.lock"
         )
-    connection.execute(f"LOAD '{file}'")
+    connection.execute(f"LOAD {literal(str(file))}")

@@ -1,0 +1,53 @@
+"""Serving the warehouse to many: SQL."""
+
+import os
+import signal
+import sys
+import threading
+
+import click
+
+from flows.commands.common import Lazy, settings_of
+
+
+@click.group()
+def serve() -> None:
+    """Servers on the warehouse, each until Ctrl-C."""
+
+
+@serve.command()
+@click.option("--host", help="Where to listen: serve.host, unless given.")
+@click.option("--port", type=click.IntRange(1, 65535), help="serve.port, unless given.")
+@settings_of
+def sql(settings: Lazy, host: str | None, port: int | None) -> None:
+    """Answer SQL from many clients at once, read-only, on the newest release: DuckDB's quack protocol.
+
+    Example: cartlake serve sql --port 9495
+    """
+    from warehouse.server.front import LOOPBACK, serving
+
+    loaded = settings()
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    loaded = loaded.model_copy(update={"serve": loaded.serve.model_copy(update=given)})
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    with serving(loaded) as server:
+        if loaded.serve.host not in LOOPBACK:
+            click.secho(
+                "cartlake: reached from outside, and quack encrypts nothing: the token and the answers can be read on the way; "
+                "put a proxy with TLS before it (docs/sql-server.md)",
+                err=True,
+                fg="yellow",
+            )
+        token = (
+            "the token of serve.token" if loaded.serve.token.get_secret_value() else f"the token in {loaded.data / 'serve_token'}"
+        )
+        click.echo(
+            f"{server.uri} serves release {server.release}; in DuckDB: ATTACH '{server.uri}' AS shop (TOKEN '…') with {token}"
+        )
+        server.run(stopped)
+    click.echo("stopped", err=True)
+    # A thread of quack's may still be about to call Python, which at Python's own exit ends in an abort.
+    sys.stdout.flush()
+    os._exit(0)
