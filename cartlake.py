@@ -1,4 +1,4 @@
-"""Cartlake's command line, and `cartlake.table()` for Python: a thin face over the five packages.
+"""Cartlake's command line, and `cartlake.table()` and `cartlake.changes()` for Python: a thin face over the five packages.
 
 The commands themselves are in flows/commands. Heavy imports stay inside them, so that `cartlake --help` is instant.
 """
@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.commands import capture, chain, look, quarantine, sandbox, tables
+from flows.commands import capture, chain, look, quarantine, sandbox, serve, stream, tables
+from flows.commands.metric import metric as metric_command
 from lake.errors import CartlakeError, full_disk
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
     import polars as pl
 
     from lake.config import Settings
@@ -26,6 +30,39 @@ def table(name: str, version: int | None = None) -> "pl.LazyFrame":
     from lake.delta import Lake
 
     return pl.scan_delta(Lake(load().lake_root).open(name, version))
+
+
+def changes(name: str, since: int, release: int | None = None) -> "pl.DataFrame":
+    """What changed in a table of the warehouse since a kept release: `cartlake.changes("gold.fact_sales", since=41)`.
+
+    Up to `release`, or the newest. Column `_change` says insert, delete, update_preimage or update_postimage.
+    """
+    from lake.config import load
+    from warehouse.changes import read
+
+    return read(load(), name, since, release)
+
+
+def metric(
+    *names: str,
+    by: "Sequence[str]" = (),
+    where: str | None = None,
+    order: "Sequence[str]" = (),
+    limit: int | None = None,
+    release: int | None = None,
+    as_of: "datetime | None" = None,
+    rollups: bool = True,
+) -> "pl.DataFrame":
+    """Metrics as a Polars frame: `cartlake.metric("revenue", "orders", by=["month"], where="country = 'France'")`.
+
+    `order` is names of the answer, each with ` desc` after it or without. What has no answer is a UsageError that says why.
+    """
+    from lake.config import load
+    from warehouse.semantic.answers import ask
+
+    which: Any = {"by": by, "where": where, "order": order, "limit": limit, "release": release, "as_of": as_of}
+    with ask(load(), names, **which, rollups=rollups) as answer:
+        return answer.frame()
 
 
 class _Group(click.Group):
@@ -65,7 +102,9 @@ for _command in (
     *(capture.capture, capture.status, capture.verify),
     *(tables.tables, tables.graph, quarantine.quarantine),
     *(look.sql, look.describe, look.releases, look.diff, look.rollback, look.config),
-    *(sandbox.sandbox, sandbox.shop),
+    metric_command,
+    *(sandbox.sandbox, sandbox.shop, serve.serve),
+    stream.stream,
 ):
     main.add_command(_command)
 

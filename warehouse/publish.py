@@ -94,7 +94,7 @@ def make_release(
     started = time.monotonic()
     shelf = Shelf.of(settings)
     kept = shelf.numbers()
-    with translated_for(shelf, kept[-1] if kept else None):
+    with translated_for(shelf, kept[-1] if kept else None, "publish"):
         shelf.clean()
         last = read_last(shelf)
         steps = _decide(lake, last, pins)
@@ -127,8 +127,11 @@ def _decide(lake: Lake, last: Last | None, pins: Sequence[Pinned]) -> list[Step]
 
 
 @contextmanager
-def translated_for(shelf: Shelf, last: int | None) -> Iterator[None]:
-    """Failures of the disk, DuckDB and delta-rs as one line. DuckDB has no error type for a full disk: it quotes the system."""
+def translated_for(shelf: Shelf, last: int | None, command: str) -> Iterator[None]:
+    """Failures of the disk, DuckDB and delta-rs as one line that begins with the command.
+
+    DuckDB has no error type for a full disk: it quotes the system.
+    """
     stays = f"release {last} still serves" if last is not None else "there is no release yet"
     try:
         yield
@@ -137,8 +140,8 @@ def translated_for(shelf: Shelf, last: int | None) -> Iterator[None]:
             free = shutil.disk_usage(shelf.folder).free >> 20
             way_out = "free some space, or lower warehouse.keep"
             raise PermanentFailure(
-                f"publish: no room to write in {shelf.folder} ({free} MiB free); {way_out}; {stays}"
+                f"{command}: no room to write in {shelf.folder} ({free} MiB free); {way_out}; {stays}"
             ) from error
         if isinstance(error, duckdb.OutOfMemoryException):
-            raise PermanentFailure(f"publish: engine.memory is too small for it; raise it; {stays}") from error
-        raise PermanentFailure(f"publish: {' '.join(str(error).split())}; {stays}") from error
+            raise PermanentFailure(f"{command}: engine.memory is too small for it; raise it; {stays}") from error
+        raise PermanentFailure(f"{command}: {' '.join(str(error).split())}; {stays}") from error

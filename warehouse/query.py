@@ -3,6 +3,7 @@
 `connect` opens a kept release read-only as database `warehouse` and adds views that read Delta live: `silver.sales`,
 `quarantine.sales`, `meta.checks`, and `bronze.shop__softcart__sales_data` for the bronze table of source `shop`, database
 `softcart`, table `sales_data`. A name without a schema is looked up in gold first.
+`meta.changes` is warehouse/changes.py's.
 """
 
 import logging
@@ -13,7 +14,7 @@ import duckdb
 
 from lake.config import Settings
 from lake.delta import Lake
-from warehouse import duck
+from warehouse import changes, duck
 from warehouse.describe import Published, literal, quoted, without_clashes
 from warehouse.errors import translated
 from warehouse.files import Shelf
@@ -37,6 +38,7 @@ def connect(
     path = ["warehouse.main", "warehouse.gold", "warehouse.silver", "warehouse.meta"]
     if live:
         path += _views(connection, Lake(settings.lake_root))
+    path.append(changes.add(connection, settings, chosen.number))
     connection.execute(f"SET search_path = {literal(','.join(path))}")
     return connection
 

@@ -22,7 +22,7 @@ def rollback(settings: Settings, number: int, run: str | None = None) -> int:
         chosen = release.choose(settings, number)
         if chosen.number == kept[-1]:
             raise UsageError(f"release {number} is the newest one; there is nothing to go back from")
-        with translated_for(shelf, kept[-1]):
+        with translated_for(shelf, kept[-1], "rollback"):
             shelf.clean()
             new = kept[-1] + 1
             try:

@@ -1,8 +1,10 @@
 """A small gold of its own for each test: Delta tables made with Lake, described by plain data."""
 
-from collections.abc import Callable, Sequence
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -102,3 +104,15 @@ def make_gold(make_settings: Callable[..., Settings]) -> Callable[[], Gold]:
 @pytest.fixture
 def gold(make_gold: Callable[[], Gold]) -> Gold:
     return make_gold()
+
+
+@pytest.fixture
+def small_disk(gold: Any) -> Iterator[Path]:
+    """The data folder on a file system of 24 MiB."""
+    folder = gold.settings.data
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("only root may mount a small file system here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -195,18 +194,6 @@ def test_a_file_that_may_not_grow_is_a_full_disk_in_one_line(gold: Any) -> None:
     _assert_told(gold, starved.stdout)
 
 
-@pytest.fixture
-def small_disk(gold: Any) -> Iterator[Path]:
-    """The data folder on a file system of 24 MiB."""
-    folder = gold.settings.data
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("only root may mount a small file system here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 def test_a_disk_that_fills_up_anywhere_leaves_the_old_release_serving(gold: Any, small_disk: Path) -> None:
     """Publish with ever more room, until it has enough: each time it ends a little later, and each time nothing has happened."""
     gold.add_sales(5)
@@ -231,7 +218,7 @@ def test_a_disk_that_fills_up_anywhere_leaves_the_old_release_serving(gold: Any,
 
 def _assert_told(gold: Any, line: str) -> None:
     assert len(line.splitlines()) == 1
-    assert "no room to write" in line
+    assert line.startswith("publish: no room to write")
     assert "release 1 still serves" in line
     assert gold.ask("SELECT count(*) FROM gold.fact_sales") == [(5,)]
     assert [file.name for file in (gold.settings.data / "releases").iterdir()] == ["000001.duckdb"]

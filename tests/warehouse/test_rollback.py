@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,9 +21,20 @@ ROLLBACK = """
 import sys
 from pathlib import Path
 from lake.config import load
+from lake.errors import CartlakeError
 from warehouse.rollback import rollback
-rollback(load(Path(sys.argv[1]), {}), int(sys.argv[2]))
+try:
+    rollback(load(Path(sys.argv[1]), {}), int(sys.argv[2]))
+except CartlakeError as error:
+    print(error)
+    sys.exit(3)
 """
+
+
+def rollback_apart(gold: Any, number: int, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Go back in a process of its own."""
+    command = [sys.executable, "-c", ROLLBACK, str(gold.settings.home / "cartlake.toml"), str(number)]
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture
@@ -76,20 +88,46 @@ def test_the_newest_and_what_is_not_kept_are_refused(three: Any) -> None:
 
 
 def test_a_kill_at_any_point_leaves_one_whole_release(three: Any, tmp_path: Path) -> None:
-    def apart(**environment: str) -> int:
-        command = [sys.executable, "-c", ROLLBACK, str(three.settings.home / "cartlake.toml"), "1"]
-        return subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, timeout=120).returncode
-
     ledger = tmp_path / "ledger"
     sweep = three.settings.data / "releases" / "000001.duckdb"
     assert sweep.exists()
-    assert apart(CARTLAKE_CRASH_LEDGER=str(ledger)) == 0
+    assert rollback_apart(three, 1, CARTLAKE_CRASH_LEDGER=str(ledger)).returncode == 0
     points = [json.loads(line) for line in ledger.read_text().splitlines()]
     assert {visit["point"] for visit in points} >= {"rollback.recorded", "publish.before_swap", "publish.released"}
     for visit in points:
         if not sweep.exists():
             break  # only the newest five are kept, and `keep` is the last thing that happens
-        assert apart(CARTLAKE_CRASH=f"{visit['point']}:{visit['visit']}") == -signal.SIGKILL, visit
+        killed = rollback_apart(three, 1, CARTLAKE_CRASH=f"{visit['point']}:{visit['visit']}")
+        assert killed.returncode == -signal.SIGKILL, (visit, killed.stderr)
         assert three.ask("SELECT count(*) FROM gold.fact_sales") == [(20,)], visit
     three.publish()
     three.assert_equal()
+
+
+def test_a_disk_that_fills_up_anywhere_leaves_the_old_release_serving(gold: Any, small_disk: Path) -> None:
+    """Go back with ever more room, until it is enough: each time it ends a little later, and each time nothing has happened."""
+    many = (gold.sale(number, f"{number * 7919 % 99991}.13") for number in range(120_000))
+    gold.add("gold.fact_sales", gold.sales(*many), ["sale_id"], ["sale_month"])
+    gold.publish()
+    first = gold.ask(CHECKSUM)
+    gold.lake.append("gold.fact_sales", gold.sales(gold.sale(200_000)))
+    gold.publish()
+    newest = gold.ask(CHECKSUM)
+    ballast = small_disk / "ballast"
+    failures = 0
+    for room in range(1, 20):
+        ballast.unlink(missing_ok=True)
+        ballast.write_bytes(b"x" * (shutil.disk_usage(small_disk).free - room * 2**20))
+        starved = rollback_apart(gold, 1)
+        if starved.returncode == 0:
+            break
+        failures += 1
+        assert starved.returncode == 3, (room, starved.stdout, starved.stderr)
+        assert len(starved.stdout.splitlines()) == 1
+        assert starved.stdout.startswith("rollback: no room to write in ")
+        assert "release 2 still serves" in starved.stdout
+        assert gold.ask(CHECKSUM) == newest
+        assert sorted(file.name for file in (small_disk / "releases").iterdir()) == ["000001.duckdb", "000002.duckdb"]
+        assert not list(small_disk.glob("warehouse.duckdb.*"))
+    assert failures >= 3
+    assert gold.ask(CHECKSUM) == first

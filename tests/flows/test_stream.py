@@ -1,0 +1,125 @@
+"""A release starts the streams of the tables that changed in it: the event, on Prefect's own server, and what runs then."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from prefect.events import Event
+
+from flows import observed
+from flows.server import environment, serving
+from lake.config import Settings, load
+from lake.delta import Lake
+from warehouse.plan import Step
+from warehouse.publish import PublishReport, publish
+from warehouse.stream import consume
+
+ROOT = Path(__file__).parents[2]
+TABLES = ("gold.agg_visits", "gold.agg_clicks")
+
+
+def write(settings: Settings, rows: int) -> None:
+    """Two gold tables that no build made, each with one more batch."""
+    lake = Lake(settings.lake_root)
+    for name in TABLES:
+        batch = pa.table({"id": range(rows), "value": range(rows)})
+        if not lake.exists(name):
+            lake.create(name, batch.schema)
+        lake.append(name, batch)
+
+
+@pytest.fixture
+def project(make_settings: Callable[..., Settings]) -> Settings:
+    """A folder as a user has it, with a stream of the visits, and a free port for the server."""
+    home = make_settings().home
+    for name in ("flows", "prefect.yaml"):
+        (home / name).symlink_to(ROOT / name)
+    toml = home / "cartlake.toml"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    toml.write_text(toml.read_text().replace("streams = []", 'streams = ["agg_visits"]').replace("port = 4200", f"port = {port}"))
+    settings = load(toml, {})
+    assert (settings.ui.port, settings.warehouse.streams) == (port, ("agg_visits",))
+    return settings
+
+
+def test_a_release_starts_the_stream_of_a_listed_table_and_a_run_without_a_table_takes_all(project: Settings) -> None:
+    write(project, 3)
+    assert publish(project).release == 1
+    assert consume(project, "agg_visits").rows == 3
+    write(project, 2)
+    inbox = project.data / "streams"
+    with serving(project) as url:
+        env = environment(project, f"{url}/api")
+        done = run("publish", project, env)
+        assert done.returncode == 0, done.stderr
+        file = awaited(inbox / "gold.agg_visits" / "000001-000002.parquet")
+        assert sorted(pq.read_table(file)["id"].to_pylist()) == [0, 1]
+        runs = asked(url, "flow_runs/filter", {"flows": {"name": {"any_": ["stream"]}}})
+        by_event = [one["parameters"] for one in runs if not one["auto_scheduled"]]
+        assert by_event == [{"table": "gold.agg_visits", "release": 2}]
+        assert [folder.name for folder in inbox.iterdir()] == ["gold.agg_visits"]
+        done = run("stream", project, {**env, "CARTLAKE_WAREHOUSE__STREAMS": "agg_nothing,agg_clicks"})
+        assert "there is no table agg_nothing" in done.stderr
+        assert "1/2 states failed" in done.stderr
+        assert (inbox / "gold.agg_clicks" / "000000-000002.parquet").exists()
+
+
+def run(flow: str, project: Settings, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    """A flow as the worker would run it, in a process of its own."""
+    program = f"from flows.{flow} import {flow}; {flow}()"
+    return subprocess.run([sys.executable, "-c", program], cwd=project.home, env=env, capture_output=True, text=True, timeout=120)
+
+
+def awaited(file: Path) -> Path:
+    deadline = time.monotonic() + 90
+    while not file.exists():
+        assert time.monotonic() < deadline, f"{file} never came"
+        time.sleep(0.2)
+    return file
+
+
+def asked(url: str, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+    request = urllib.request.Request(f"{url}/api/{path}", json.dumps(body).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        found: list[dict[str, Any]] = json.load(answer)
+    return found
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
+    """What is sent, instead of sending it."""
+    sent: list[Event] = []
+    monkeypatch.setattr(observed, "emit_event", lambda **said: sent.append(Event(occurred="2026-11-01T00:00:00Z", **said)))
+    return sent
+
+
+def report(release: int | None, **steps: str) -> PublishReport:
+    made = tuple(Step(f"gold.{name}", how, "") for name, how in steps.items())  # type: ignore[arg-type]
+    return PublishReport(release, {step.name: 1 for step in made if step.how != "drop"}, 0.0, "", made)
+
+
+def test_each_table_that_changed_has_its_event(project: Settings, events: list[Event]) -> None:
+    observed.announce(project, report(7, agg_visits="changes", agg_clicks="keep", dim_new="whole", dim_old="drop"))
+    assert {event.event for event in events} == {observed.RELEASED}
+    assert [(event.resource.id, event.resource["cartlake.streamed"], event.payload["table"]) for event in events] == [
+        ("cartlake.table.gold.agg_visits", "true", "gold.agg_visits"),
+        ("cartlake.table.gold.dim_new", "false", "gold.dim_new"),
+        ("cartlake.table.gold.dim_old", "false", "gold.dim_old"),
+    ]
+    assert events[0].payload == {"table": "gold.agg_visits", "release": 7, "previous_release": 6}
+
+
+def test_no_release_has_no_event(project: Settings, events: list[Event]) -> None:
+    observed.announce(project, report(None, agg_visits="keep"))
+    assert events == []
