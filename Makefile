@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up test lint format lock soak bench bench-capture bench-build cluster-demo clean
+.PHONY: help setup setup-dev demo up test lint format lock soak bench bench-capture bench-build bench-warehouse cluster-demo clean
 
 # Without bytecode Sail starts in 3.9 s instead of 0.8.
 unexport PYTHONDONTWRITEBYTECODE
@@ -43,6 +43,9 @@ bench-capture: setup-dev  ## time capture beside its peers (../shared/peers), 5 
 
 bench-build: setup-dev  ## time builds beside dbt-duckdb (../shared/peers), 5 to 20 M rows, 9 rounds: an hour and a half
 	@$(BIN)/python tests/bench/build.py
+
+bench-warehouse: setup-dev  ## time the warehouse beside DuckDB by hand: star, publishes, 50 clients, TPC-H: half an hour
+	@$(BIN)/python tests/bench/warehouse.py
 
 soak: setup-dev  ## kill capture at random for an hour (SOAK_SECONDS) and compare; and the other slow tests
 	@$(BIN)/python -m pytest -m soak --timeout 0 -s

@@ -4,7 +4,7 @@ import grpc
 from pyspark.sql.connect.client.retries import RetryPolicy
 
 
-class Garbled(RetryPolicy):
+class Garbled(RetryPolicy):  # type: ignore[misc]
     """An answer that cannot be read: the server is well, its next answer is too.
 
     Seen twice in some 100,000 calls to Sail 0.7.2 on a busy machine, of the cheapest call there is (`ConfigResponse: Wire format
