@@ -93,8 +93,15 @@ def publish(settings: Settings, progress: Progress = silent) -> Report:
     return run(settings, on_progress=progress, scored=tables())
 
 
-STEPS: dict[str, Step] = {"capture": capture, "build": build, "train": train, "publish": publish}
-DAILY = tuple(STEPS)
+def vacuum(settings: Settings, progress: Progress = silent) -> Report:
+    """Remove what no release, clone or build needs any more."""
+    from warehouse.vacuum import vacuum as run
+
+    return run(settings, on_progress=progress)
+
+
+STEPS: dict[str, Step] = {"capture": capture, "build": build, "train": train, "publish": publish, "vacuum": vacuum}
+DAILY = ("capture", "build", "train", "publish")
 
 
 def refuse_errors(reports: Iterable[Report]) -> None:

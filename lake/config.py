@@ -119,6 +119,7 @@ class Capture(_Section):
 class Warehouse(_Section):
     path: Path = Path("warehouse.duckdb")
     keep: int = Field(5, ge=1)
+    retention_days: int = Field(7, ge=1)
     streams: Listed = ()
 
 

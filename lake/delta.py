@@ -25,9 +25,11 @@ from lake.log import commits, is_rewrite
 from lake.parquet import add_action, bounded, plain
 from lake.row_groups import part as parted
 
-# Retention outlasts the oldest release that may be kept; delta-rs cleans the log by itself when it writes a checkpoint.
+# delta-rs would clean the log by itself when it writes a checkpoint, by age alone, and take versions with it that a kept release
+# stands on; `lake/vacuum.py` cleans it by what is needed. The two durations are for other tools.
 _PROPERTIES: dict[str, str | None] = {
     "delta.enableChangeDataFeed": "true",
+    "delta.enableExpiredLogCleanup": "false",
     "delta.logRetentionDuration": "interval 90 days",
     "delta.deletedFileRetentionDuration": "interval 90 days",
 }
@@ -249,11 +251,10 @@ class Lake:
             table.update_incremental()
 
     def _committed(self, table: DeltaTable, checkpoint: bool = False) -> int:
-        """The version after a commit; `checkpoint` where delta-rs did not make it, and so has not looked after the log."""
+        """The version after a commit; `checkpoint` where delta-rs did not make it."""
         table.update_incremental()
         if checkpoint and table.version() % _CHECKPOINT == 0:
             table.create_checkpoint()
-            table.cleanup_metadata()
         return table.version()
 
 

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -25,6 +26,7 @@ from lake.sandbox import shop
 from transforms.build import build
 from warehouse import query
 from warehouse.publish import publish
+from warehouse.vacuum import vacuum
 
 ROOT = Path(__file__).parent.parent
 SOFTCART = {
@@ -181,6 +183,23 @@ def test_a_day_of_trade_with_a_kill_in_each_step_ends_as_one_without(settings: S
         assert killed(settings, step, point) == -signal.SIGKILL, f"{step} never came to {point}"
         if step != "publish":
             STEPS[step](settings, silent)
+    assert publish(settings).release is not None
+    assert_silver_is_the_source(settings, servers)
+    assert_revenue_is_exact(settings, servers)
+
+
+def test_a_build_goes_on_from_what_changed_after_a_vacuum(settings: Settings, servers: Any) -> None:
+    shop.trade(settings, days=1)
+    assert capture(settings).errors == {}
+    long_ago = time.time() - 400 * 86400
+    for file in Path(settings.lake_root).rglob("*"):
+        os.utime(file, (long_ago, long_ago))
+    report = vacuum(settings)
+    assert report.errors == {}
+    assert sum(removed.files for removed in report.tables.values())
+    steps = {step.table: step.how for step in build(settings).steps}
+    assert {steps[name] for name in ("silver.sales", "gold.fact_sales")} == {"by_key"}
+    assert steps["gold.agg_sales_daily"] == "by_group"
     assert publish(settings).release is not None
     assert_silver_is_the_source(settings, servers)
     assert_revenue_is_exact(settings, servers)
