@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.commands import capture, chain, look, quarantine, sandbox, serve, stream, tables, vacuum
+from flows.commands import capture, chain, clone, look, quarantine, sandbox, serve, stream, tables, vacuum
 from flows.commands.metric import metric as metric_command
 from lake.errors import CartlakeError, full_disk
 
@@ -104,7 +104,7 @@ for _command in (
     *(look.sql, look.describe, look.releases, look.diff, look.rollback, look.config),
     metric_command,
     *(sandbox.sandbox, sandbox.shop, serve.serve),
-    *(stream.stream, vacuum.vacuum),
+    *(stream.stream, vacuum.vacuum, clone.clone, clone.undrop),
 ):
     main.add_command(_command)
 

@@ -17,6 +17,7 @@ there tells the next publish to copy and swap again.
 import fcntl
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from lake.config import Settings
@@ -89,11 +90,12 @@ class Shelf:
             self._next.unlink(missing_ok=True)
         self.discard()
 
-    def keep(self, count: int) -> None:
-        """Drop all but the newest `count` releases. Who has one open keeps reading it."""
+    def keep(self, count: int, in_use: Collection[int] = ()) -> None:
+        """Drop all but the newest `count` releases and those that clones stand on. Who has one open keeps reading it."""
         for number in self.numbers()[:-count]:
-            self.file(number).unlink()
-            crash_point("publish.dropped")
+            if number not in in_use:
+                self.file(number).unlink()
+                crash_point("publish.dropped")
 
     def _copy_next(self, source: Path) -> None:
         self._next.unlink(missing_ok=True)

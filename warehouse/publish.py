@@ -24,6 +24,7 @@ from lake.delta import Lake
 from lake.errors import PermanentFailure
 from lake.lock import hold
 from warehouse import load
+from warehouse.clones.shelf import releases_in_use
 from warehouse.describe import Described, Pinned, pin, published
 from warehouse.files import Shelf
 from warehouse.gate import refuse_unfit
@@ -99,7 +100,7 @@ def make_release(
         last = read_last(shelf)
         steps = _decide(lake, last, pins)
         if all(step.how == "keep" for step in steps):
-            shelf.keep(settings.warehouse.keep)
+            shelf.keep(settings.warehouse.keep, releases_in_use(settings))
             reason = f"nothing new since release {last.number}" if last else "the lake has no gold tables yet; build first"
             return PublishReport(None, {}, time.monotonic() - started, reason, tuple(steps))
         number = last.releases[-1].number + 1 if last else 1
@@ -109,7 +110,7 @@ def make_release(
         except BaseException:
             shelf.give_up()
             raise
-        shelf.keep(settings.warehouse.keep)
+        shelf.keep(settings.warehouse.keep, releases_in_use(settings))
     changed = sum(step.how != "keep" for step in done)
     report = PublishReport(number, rows, time.monotonic() - started, f"{changed} tables changed", tuple(done))
     log.info("release %d: %d tables, %d rows, %s, %.2f s", number, len(rows), sum(rows.values()), report.reason, report.seconds)

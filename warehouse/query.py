@@ -37,7 +37,7 @@ def connect(
     connection.execute(f"ATTACH {literal(str(Shelf.of(settings).file(chosen.number)))} AS warehouse (READ_ONLY)")
     path = ["warehouse.main", "warehouse.gold", "warehouse.silver", "warehouse.meta"]
     if live:
-        path += _views(connection, Lake(settings.lake_root))
+        path += live_views(connection, Lake(settings.lake_root))
     path.append(changes.add(connection, settings, chosen.number))
     connection.execute(f"SET search_path = {literal(','.join(path))}")
     return connection
@@ -52,10 +52,10 @@ def run_sql(connection: duckdb.DuckDBPyConnection, text: str) -> tuple[list[str]
         return [column[0] for column in cursor.description], cursor.fetchall()
 
 
-def _views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[str]:
-    """Make the views in a database of this session; returns the schemas to add to the search path."""
+def live_views(connection: duckdb.DuckDBPyConnection, lake: Lake, beside: str = "warehouse") -> list[str]:
+    """Make views on the lake's tables but for those of the attached release `beside`; returns the schemas for the search path."""
     tables = connection.execute(
-        "SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE database_name = 'warehouse'"
+        "SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE database_name = ?", [beside]
     ).fetchall()
     there = {name.casefold() for (name,) in tables}
     live = [Published(name) for layer in LIVE_LAYERS for name in lake.names(layer)]

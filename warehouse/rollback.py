@@ -5,6 +5,7 @@ from lake.crash import crash_point
 from lake.errors import UsageError
 from lake.lock import hold
 from warehouse import duck, release
+from warehouse.clones.shelf import releases_in_use
 from warehouse.describe import literal
 from warehouse.files import Shelf
 from warehouse.publish import WAIT_SECONDS, translated_for
@@ -37,5 +38,5 @@ def rollback(settings: Settings, number: int, run: str | None = None) -> int:
             except BaseException:
                 shelf.give_up()
                 raise
-            shelf.keep(settings.warehouse.keep)
+            shelf.keep(settings.warehouse.keep, releases_in_use(settings))
     return new

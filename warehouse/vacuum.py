@@ -20,6 +20,7 @@ from lake.config import Settings
 from lake.delta import Lake, split
 from lake.errors import PermanentFailure, TransientFailure
 from lake.lock import hold
+from warehouse.clones.shelf import purge
 from warehouse.files import Shelf
 from warehouse.make import Progress
 
@@ -66,6 +67,7 @@ def vacuum(settings: Settings, *, dry_run: bool = False, on_progress: Progress =
     with ExitStack() as locks:
         for name in ("publish", "build", "train"):
             locks.enter_context(hold(settings.data, name, wait=WAIT_SECONDS))
+        report.clones = purge(settings, dry_run=dry_run)
         needed = protected(settings, lake)
         names = [name for folder in sorted(Path(lake.root).glob("*/")) for name in lake.names(folder.name)]
         with _captures_held(settings, report) as busy:

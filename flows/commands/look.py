@@ -21,6 +21,7 @@ from lake.errors import UsageError
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead of stdout.")
 @click.option("--release", type=int, help="A kept release's number; `cartlake releases` lists them.")
 @click.option("--as-of", type=click.DateTime(), help="The release that was current at this UTC time.")
+@click.option("--clone", help="A clone of yours, for writing too; `cartlake clone` lists them.")
 @settings_of
 def sql(
     settings: Lazy,
@@ -30,6 +31,7 @@ def sql(
     output: Path | None,
     release: int | None,
     as_of: datetime | None,
+    clone: str | None,
 ) -> None:
     """Answer SQL from the warehouse; without a query it comes from standard input, or, at a terminal, from a dialogue.
 
@@ -38,6 +40,7 @@ def sql(
     from warehouse import export
     from warehouse import output as rows_as
     from warehouse import query as warehouse_query
+    from warehouse.clones import session as clones
 
     if query is not None and file is not None:
         raise UsageError("say one of a query and --file, not both")
@@ -47,7 +50,13 @@ def sql(
         raise UsageError(f"{form} is not for a terminal; add --output FILE")
     if talking and output is not None:
         raise UsageError('--output is for one query: cartlake sql "select …" --output FILE')
-    with warehouse_query.connect(settings(), release=release, as_of=as_of) as connection:
+    if clone is not None and (release is not None or as_of is not None):
+        raise UsageError("a clone stands on a release already: say --clone without --release and --as-of")
+    with (
+        clones.connect(settings(), clone)
+        if clone is not None
+        else warehouse_query.connect(settings(), release=release, as_of=as_of) as connection
+    ):
         if talking:
             from warehouse import dialogue
 
