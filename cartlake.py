@@ -1,4 +1,4 @@
-"""Cartlake's command line, and `cartlake.table()` and `cartlake.changes()` for Python: a thin face over the five packages.
+"""Cartlake's command line, and `table()`, `changes()` and `metric()` for Python: a thin face over the five packages.
 
 The commands themselves are in flows/commands. Heavy imports stay inside them, so that `cartlake --help` is instant.
 """
