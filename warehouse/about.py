@@ -7,6 +7,7 @@ import duckdb
 from lake.config import Settings
 from warehouse import query
 from warehouse.describe import Published, quoted
+from warehouse.enums import plain
 from warehouse.errors import translated
 from warehouse.release import read_keys
 
@@ -58,4 +59,7 @@ def _columns(connection: duckdb.DuckDBPyConnection, name: str, table: str) -> li
                 if Published(name_in_lake).sql_name.casefold() == Published(f"{layer}.{bare}").sql_name.casefold():
                     keys = {column: place for place, column in enumerate(key, 1)}
             break
-    return [{"column": row[0], "type": row[1], "key": keys.get(row[0], ""), "about": comments.get(row[0], "")} for row in found]
+    return [
+        {"column": column, "type": plain(kind), "key": keys.get(column, ""), "about": comments.get(column, "")}
+        for column, kind in (row[:2] for row in found)
+    ]

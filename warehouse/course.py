@@ -38,12 +38,12 @@ VIEWS = {
 }
 
 
-def make_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make each view whose tables and columns are there; drop those whose are not."""
+def make_views(connection: duckdb.DuckDBPyConnection, schema: str = "main") -> None:
+    """Make each view whose tables and columns are there, in a schema; drop those whose are not."""
     for name, (about, query) in VIEWS.items():
-        connection.execute(f"DROP VIEW IF EXISTS main.{name}")
+        connection.execute(f"DROP VIEW IF EXISTS {schema}.{name}")
         try:
-            connection.execute(f"CREATE VIEW main.{name} AS {query}")
+            connection.execute(f"CREATE VIEW {schema}.{name} AS {query}")
         except (duckdb.CatalogException, duckdb.BinderException):  # a shop of its own, with other gold tables
             continue
-        connection.execute(f"COMMENT ON VIEW main.{name} IS {literal(about)}")
+        connection.execute(f"COMMENT ON VIEW {schema}.{name} IS {literal(about)}")

@@ -12,7 +12,7 @@ import duckdb
 
 from lake.delta import Lake
 from lake.errors import PermanentFailure
-from warehouse import duck
+from warehouse import duck, enums
 from warehouse.describe import Pinned, Published, literal, quoted
 from warehouse.history import changed_bytes, commit_hash
 from warehouse.plan import Found, How
@@ -35,8 +35,8 @@ def attached(connection: duckdb.DuckDBPyConnection, lake: Lake, pin: Pinned) -> 
 
 
 def columns_of(connection: duckdb.DuckDBPyConnection, source: str) -> Columns:
-    """Names and DuckDB types of a table's columns."""
-    return tuple((row[0], row[1]) for row in connection.execute(f"DESCRIBE FROM {source}").fetchall())
+    """Names and DuckDB types of a table's columns, as the lake has them: an ENUM is text."""
+    return tuple((row[0], enums.plain(row[1])) for row in connection.execute(f"DESCRIBE FROM {source}").fetchall())
 
 
 def find(connection: duckdb.DuckDBPyConnection, lake: Lake, pin: Pinned, since: int) -> Found:
@@ -50,24 +50,34 @@ def find(connection: duckdb.DuckDBPyConnection, lake: Lake, pin: Pinned, since: 
 
 
 def load_whole(connection: duckdb.DuckDBPyConnection, lake: Lake, pin: Pinned) -> int:
-    """Replace the table by its pinned version, facts in date order so that ranges of days prune; returns its rows."""
+    """Replace the table by its pinned version, in an order by which ranges prune; returns its rows."""
     table = pin.table
     with attached(connection, lake, pin) as source:
-        order = _order(columns_of(connection, source))
-        connection.execute(f"CREATE OR REPLACE TABLE {table.sql_name} AS FROM {source}{order}")
+        columns = columns_of(connection, source)
+        selection = enums.selection(connection, source, columns, _as_it_is(lake, pin)) if table.schema == "gold" else "*"
+        connection.execute(
+            f"CREATE OR REPLACE TABLE {table.sql_name} AS SELECT {selection} FROM {source}{_order(columns, table)}"
+        )
     check_unique(connection, table, table.sql_name)
     return count(connection, table.sql_name)
+
+
+def _as_it_is(lake: Lake, pin: Pinned) -> set[str]:
+    """Columns whose text is no ENUM: keys are joined with text, and ranges of what the table is partitioned by prune as text."""
+    return {*pin.table.key, *lake.open(pin.table.name, pin.version).metadata().partition_columns}
 
 
 def copy_table(connection: duckdb.DuckDBPyConnection, database: str, table: Published) -> None:
     """Take a table over from an attached release, in order again."""
     source = f"{database}.{table.sql_name}"
-    connection.execute(f"CREATE TABLE {table.sql_name} AS FROM {source}{_order(columns_of(connection, source))}")
+    connection.execute(f"CREATE TABLE {table.sql_name} AS FROM {source}{_order(columns_of(connection, source), table)}")
 
 
-def _order(columns: Columns) -> str:
-    column = sort_column([name for name, _ in columns])
-    return f" ORDER BY {quoted(column)}" if column else ""
+def _order(columns: Columns, table: Published) -> str:
+    """Facts by day, mirrors as their source has them; the rest keeps the lake's order, since its keys are hashes."""
+    day = sort_column([name for name, _ in columns])
+    order = [day] if day else table.key if table.schema == "silver" else ()
+    return f" ORDER BY {', '.join(map(quoted, order))}" if order else ""
 
 
 def sort_column(columns: list[str]) -> str | None:
@@ -100,6 +110,7 @@ def apply_changes(connection: duckdb.DuckDBPyConnection, lake: Lake, pin: Pinned
         "WHERE _change_type IN ('insert', 'update_postimage')"
     )
     check_unique(connection, table, "new_rows")
+    enums.widen(connection, table.sql_name, "new_rows")
     connection.execute("BEGIN")
     connection.execute(f"DELETE FROM {table.sql_name} t USING (SELECT DISTINCT {key} FROM last_events) s WHERE {same}")
     connection.execute(f"INSERT INTO {table.sql_name} BY NAME FROM new_rows")

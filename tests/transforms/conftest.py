@@ -305,7 +305,7 @@ class Nursery:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         config, client = str(shop.settings.home / "cartlake.toml"), shop.engine.spark.client
-        # A build that dies leaves its session in the engine, with all that it holds: 20 MB each.
+        # A build that dies leaves its session in the engine, with all that it holds.
         session = str(uuid.uuid4())
         engine = f"{client._builder.endpoint}/;session_id={session}"
         task = {"config": config, "engine": engine, "crash": crash, "ledger": ledger, "select": select, "large": large}

@@ -116,6 +116,15 @@ def test_a_dropped_table_is_gone_until_it_is_brought_back(gold: Any) -> None:
         session.restore(gold.settings, "try", "gold.fact_sale")
 
 
+def test_the_course_s_views_read_the_clone_s_tables(gold: Any) -> None:
+    gold.add("gold.mqt_total_sales_per_country", pa.table({"country": ["France"], "total_sales": [7]}), ["country"])
+    gold.publish()
+    make.clone(gold.settings, "try")
+    ask(gold, "try", "update gold.mqt_total_sales_per_country set total_sales = 8")
+    assert ask(gold, "try", "select total_sales from total_sales_per_country") == [(8,)]
+    assert gold.ask("select total_sales from total_sales_per_country") == [(7,)]
+
+
 def test_its_delta_tables_are_its_own(gold: Any) -> None:
     made = make.clone(gold.settings, "try", number=1).clone
     own = Lake(str(made.lake_root))

@@ -10,7 +10,7 @@ import duckdb
 from lake.config import Settings
 from lake.delta import Lake
 from lake.errors import PermanentFailure, TransientFailure, UsageError
-from warehouse import changes, course, duck, query
+from warehouse import changes, course, duck, enums, query
 from warehouse.clones import shelf
 from warehouse.clones.shelf import Clone
 from warehouse.clones.written import written
@@ -74,7 +74,9 @@ class Session:
                 raise UsageError(f"{found[0]}.{found[1]} {_DROPPED}: cartlake undrop {self._clone.name} {found[0]}.{found[1]}")
             self._connection.execute(f"DROP VIEW {OWN}.{place}")
         elif verb != "replace" and not self._has(OWN, *found) and self._has(BASE, *found):
-            self._connection.execute(f"CREATE TABLE {OWN}.{place} AS FROM {BASE}.{place}{' LIMIT 0' * (verb == 'drop')}")
+            selection = enums.as_text(self._connection, f"{BASE}.{place}")
+            limit = " LIMIT 0" * (verb == "drop")
+            self._connection.execute(f"CREATE TABLE {OWN}.{place} AS SELECT {selection} FROM {BASE}.{place}{limit}")
             self._comment(*found)
 
     def _bury(self, name: str) -> None:
@@ -149,7 +151,7 @@ def connect(settings: Settings, name: str, *, live: bool = True) -> Iterator[duc
         beside.append(changes.add(connection, settings, clone.release, database=BASE))
         # The course's views of the release read the release's tables: here they are made anew, to read the clone's.
         connection.execute(f"SET search_path = {literal(','.join(['memory.main', *mine, *theirs]))}")
-        course.make_views(connection)
+        course.make_views(connection, "memory.main")
         # What is created without a schema goes to the first.
         connection.execute(f"SET search_path = {literal(','.join([*mine, 'memory.main', *theirs, *beside]))}")
         yield cast(duckdb.DuckDBPyConnection, Session(connection, clone))
