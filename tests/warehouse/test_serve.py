@@ -115,6 +115,7 @@ def hasty(server: Server) -> Iterator[Server]:
         "select 1 as a, 2 as a",
         "select 2::hugeint ** 100 as h, interval 1 month as i, [1, 2] as l, {'a': 1} as s, map {'k': 0.5} as m, null as n",
         "select range from range(70000) order by range desc",
+        "select country, [country] as listed, country || '!' as told from gold.fact_sales order by sale_id limit 3",
         "describe gold.fact_sales",
         "select * from gold.fact_sales where false",
         "-- a comment\nwith a as (select 1 as x) from a",
@@ -321,6 +322,7 @@ def test_a_publish_drops_nobody_and_each_answer_is_one_release(make_gold: Callab
         while before("select count(*) from gold.fact_sales") != [(16,)]:
             assert time.monotonic() < deadline
         assert before("select max(release) from meta.releases") == [(7,)]
+        assert before("select sale_id from meta.changes('gold.fact_sales', since => 6)") == [(105,)]
         done.set()
         for thread in threads:
             thread.join()

@@ -160,20 +160,21 @@ class _Answers:
         self._numbers = itertools.count(1)
         self._held: dict[str, _Answer] = {}
         # DuckDB's first look at Arrow imports pandas and more, for a second or so: not while the first client waits.
-        self.keep("", ["warm"], pa.RecordBatchReader.from_batches(pa.schema({"c0": pa.int32()}), []))
+        self.keep("", [("warm", "")], pa.RecordBatchReader.from_batches(pa.schema({"c0": pa.int32()}), []))
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def keep(self, session: str, names: list[str], rows: pa.RecordBatchReader) -> str:
+    def keep(self, session: str, names: list[tuple[str, str]], rows: pa.RecordBatchReader) -> str:
         """Hold the rows as a table; returns the SQL that reads it, in order, under the names that the client asked for."""
         table = f"answers.main.a{next(self._numbers)}"
         with self.connection.cursor() as cursor:
             cursor.register("rows", rows)
-            cursor.execute(f"CREATE TABLE {table} AS FROM rows")
+            enums = ", ".join(f"c{position}::{kind} AS c{position}" for position, (_, kind) in enumerate(names) if kind)
+            cursor.execute(f"CREATE TABLE {table} AS SELECT * {f'REPLACE ({enums})' if enums else ''} FROM rows")
             cursor.unregister("rows")
         self._held[table] = _Answer(session, table, datetime.now(UTC).replace(tzinfo=None))
-        columns = ", ".join(f"c{position} AS {quoted(name)}" for position, name in enumerate(names))
+        columns = ", ".join(f"c{position} AS {quoted(name)}" for position, (name, _) in enumerate(names))
         return f"SELECT {columns} FROM {table}"
 
     def sweep(self) -> None:

@@ -20,8 +20,8 @@ from warehouse.server import worker
 _START_SECONDS = 60.0
 _STOPPING = "the SQL server is being stopped"
 _WAKE = 0.25  # seconds between two looks at whether the server is being stopped
-# Takes the names of the columns and the rows; the rows must be read before it returns.
-Take = Callable[[list[str], pa.RecordBatchReader], None]
+# Takes the names of the columns, with their types where those are ENUMs, and the rows; the rows must be read before it returns.
+Take = Callable[[list[tuple[str, str]], pa.RecordBatchReader], None]
 
 
 class Pool:

@@ -1,7 +1,8 @@
 """A process that answers one query at a time on one release, within its limits of time, memory and size of the answer.
 
 What it sends for a query, over the pipe to the pool:
-    ("columns", [name, …]), then frames of an Arrow stream, then an empty frame, then ("done", "");
+    ("columns", [(name, its type if that is or has an ENUM, else ""), …]),
+    then frames of an Arrow stream, then an empty frame, then ("done", "");
     or, at any point after an empty frame if frames were begun, ("failed", message).
 """
 
@@ -164,7 +165,8 @@ def _answer(settings: Settings, session: Session, channel: Connection, text: str
 def _send(session: Session, text: str, channel: Connection, sink: "_Sink") -> None:
     cursor = session.connection
     cursor.execute(readable(text, cursor, session.tables, session.macros))
-    names = [column[0] for column in cursor.description or ()]
+    # Arrow has no ENUM: the front makes them of text again, since an attached client was told so when it asked for the types.
+    names = [(column[0], kind if "ENUM(" in (kind := str(column[1])) else "") for column in cursor.description or ()]
     reader = cursor.to_arrow_reader(_BATCH_ROWS)
     # Arrow finds columns by name, and a query may give two the same.
     schema = pa.schema([column.with_name(f"c{position}") for position, column in enumerate(reader.schema)])
