@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,48 @@ def test_its_release_stays_as_long_as_it_stands_on_it(gold: Any) -> None:
     assert ask(gold, "try", "select count(*) from gold.fact_sales") == [(40,)]
 
 
-@pytest.mark.parametrize("point", ["clone.linked", "clone.whole", "clone.made"])
+def test_a_clone_that_comes_and_goes_is_never_overlooked(gold: Any) -> None:
+    make.clone(gold.settings, "try", number=1)
+    seen, done = [], threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            seen.append(shelf.releases_in_use(gold.settings))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    for _ in range(20):
+        shelf.drop(gold.settings, "try")
+        shelf.undrop(gold.settings, "try")
+    done.set()
+    watcher.join()
+    assert seen
+    assert all(found == {1} for found in seen)
+
+
+def test_a_clone_that_does_not_say_its_release_keeps_them_all(gold: Any) -> None:
+    made = make.clone(gold.settings, "try", number=1).clone
+    (made.folder / "clone.json").write_text("")
+    gold.settings = gold.settings.model_copy(update={"warehouse": gold.settings.warehouse.model_copy(update={"keep": 1})})
+    gold.lake.append(FACT, gold.sales(gold.sale(300)))
+    gold.publish()
+    assert Shelf.of(gold.settings).numbers() == [1, 2, 3]
+    with pytest.raises(PermanentFailure, match=r"clone\.json is not as it was written"):
+        shelf.clones(gold.settings)
+
+
+def test_a_statement_that_fails_leaves_no_copy_and_a_table_that_is_renamed_no_ghost(gold: Any) -> None:
+    clone = make.clone(gold.settings, "try").clone
+    with pytest.raises(UsageError):
+        ask(gold, "try", "insert into gold.fact_sales (no_such_column) values (1)")
+    assert session.listed(clone)["own_tables"] == ""
+    ask(gold, "try", "alter table gold.fact_sales rename to sold; drop schema silver cascade")
+    assert ask(gold, "try", "select count(*) from gold.sold") == [(41,)]
+    with pytest.raises(UsageError, match="was dropped in this clone"):
+        ask(gold, "try", "from gold.fact_sales")
+
+
+@pytest.mark.parametrize("point", ["clone.begun", "clone.linked", "clone.whole", "clone.made"])
 def test_a_kill_leaves_no_clone_or_the_whole_one(gold: Any, point: str) -> None:
     before = checksums(gold)
     command = [str(Path(sys.executable).with_name("cartlake")), "--config", str(gold.settings.home / "cartlake.toml")]
@@ -188,7 +230,7 @@ def test_a_kill_leaves_no_clone_or_the_whole_one(gold: Any, point: str) -> None:
         assert ask(gold, "try", "select count(*) from gold.fact_sales") == [(41,)]
     else:
         assert shelf.clones(gold.settings) == []
-        assert shelf.releases_in_use(gold.settings) == {2}
+        assert shelf.releases_in_use(gold.settings) == (set() if point == "clone.begun" else {2})
         make.clone(gold.settings, "try")
     assert [path.name for path in (gold.settings.data / "clones").iterdir()] == ["try"]
     assert checksums(gold) == before
@@ -240,6 +282,8 @@ def test_names_that_cannot_be(gold: Any) -> None:
         ("create table if not exists t (a int)", ("create", "t")),
         ("create or replace table t as select 1", ("replace", "t")),
         ("comment on table t is 'x'", ("comment", "t")),
+        ("comment on column g.t.c is 'x'", ("comment", "g.t")),
+        ("create unique index i on g.t (a)", ("create", "g.t")),
         ("copy t from 'f.csv'", ("copy", "t")),
         ("copy t to 'f.csv'", None),
         ("create temp table t as select 1", None),

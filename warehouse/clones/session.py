@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 import duckdb
@@ -36,10 +36,15 @@ class Session:
         result = self._connection
         for statement in duckdb.extract_statements(text):
             verb, name = written(statement.query) or ("", "")
-            if name:
-                self._own(verb, name)
-            result = self._connection.execute(statement.query, *parameters)
-            if verb == "drop":
+            fresh = self._own(verb, name) if name else ""
+            try:
+                result = self._connection.execute(statement.query, *parameters)
+            except duckdb.Error:
+                if fresh:  # within a transaction the copy is gone with it
+                    with suppress(duckdb.Error):
+                        self._connection.execute(f"DROP TABLE {fresh}")
+                raise
+            if verb in ("drop", "alter"):  # a table that got another name is gone, too
                 self._bury(name)
         return result
 
@@ -63,11 +68,11 @@ class Session:
             raise UsageError(f"{shown} is as release {self._clone.release} has it; there is nothing to bring back")
         return shown
 
-    def _own(self, verb: str, name: str) -> None:
-        """Copy the release's table `name` into the clone, unless it has one or another is meant."""
+    def _own(self, verb: str, name: str) -> str:
+        """Copy the release's table `name` into the clone, unless it has one or another is meant; the copy's name."""
         found = self._found(name)
         if found is None:
-            return
+            return ""
         place = f"{quoted(found[0])}.{quoted(found[1])}"
         if self._is_buried(*found):
             if verb not in ("create", "replace"):
@@ -78,6 +83,8 @@ class Session:
             limit = " LIMIT 0" * (verb == "drop")
             self._connection.execute(f"CREATE TABLE {OWN}.{place} AS SELECT {selection} FROM {BASE}.{place}{limit}")
             self._comment(*found)
+            return f"{OWN}.{place}"
+        return ""
 
     def _bury(self, name: str) -> None:
         """After a DROP: the release's table of that name must not come to light again."""
@@ -145,6 +152,8 @@ def connect(settings: Settings, name: str, *, live: bool = True) -> Iterator[duc
             by = f"process {holder[1]}" if holder else "another process"
             raise TransientFailure(f"clone {name} is open in {by}; one at a time can have it") from error
         connection.execute(f"ATTACH {literal(str(base))} AS {BASE} (READ_ONLY)")
+        for schema in _SCHEMAS:  # somebody may have dropped one
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {OWN}.{schema}")
         mine = [f"{OWN}.main", *(f"{OWN}.{schema}" for schema in _SCHEMAS)]
         theirs = [f"{BASE}.{schema}" for schema in ("main", *_SCHEMAS, "meta")]
         beside = query.live_views(connection, Lake(settings.lake_root), BASE) if live else []

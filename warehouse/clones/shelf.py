@@ -1,6 +1,7 @@
 """Which clones there are: listed, dropped, brought back, and gone for good."""
 
 import json
+import logging
 import re
 import shutil
 from collections.abc import Iterator
@@ -10,10 +11,12 @@ from pathlib import Path
 
 from lake.config import Settings
 from lake.crash import crash_point
-from lake.errors import UsageError
+from lake.errors import PermanentFailure, UsageError
 from lake.lock import hold
 from warehouse.errors import nearest
+from warehouse.files import Shelf, sync
 
+log = logging.getLogger(__name__)
 WAIT_SECONDS = 10.0
 LOCK = "clone"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}")
@@ -72,10 +75,15 @@ def choose(settings: Settings, name: str) -> Clone:
 
 
 def releases_in_use(settings: Settings) -> set[int]:
-    """Releases that a clone stands on, one that is being made or was dropped included."""
-    folder = _folder(settings)
-    states = [*folder.glob(f"*/{_STATE}"), *folder.glob(f"{_MAKING}*/{_STATE}"), *folder.glob(f"{_DROPPED}/*/{_STATE}")]
-    return {int(json.loads(state.read_text())["release"]) for state in states}
+    """Releases that a clone stands on, one that is being made or was dropped included; all, where a clone does not say which."""
+    with hold(settings.data, LOCK, wait=WAIT_SECONDS):  # a clone that moves aside meanwhile could be seen in neither place
+        folder = _folder(settings)
+        states = [*folder.glob(f"*/{_STATE}"), *folder.glob(f"{_MAKING}*/{_STATE}"), *folder.glob(f"{_DROPPED}/*/{_STATE}")]
+        try:
+            return {_said(state)[0] for state in states}
+        except PermanentFailure as unreadable:
+            log.warning("every release is kept: %s", unreadable)
+            return set(Shelf.of(settings).numbers())
 
 
 def drop(settings: Settings, name: str) -> Clone:
@@ -126,7 +134,11 @@ def begin(settings: Settings, name: str, release: int) -> Path:
         shutil.rmtree(making)
     making.mkdir(parents=True)
     state = {"release": release, "made_at": datetime.now(UTC).isoformat(timespec="seconds")}
-    (making / _STATE).write_text(json.dumps(state) + "\n")
+    written = making / f"{_STATE}.writing"
+    written.write_text(json.dumps(state) + "\n")
+    sync(written)
+    crash_point("clone.begun")
+    written.rename(making / _STATE)
     return making
 
 
@@ -153,8 +165,19 @@ def _read(folder: Path, name: str, dropped_at: datetime | None = None) -> Clone 
     state = folder / _STATE
     if not state.exists():
         return None
-    said = json.loads(state.read_text())
-    return Clone(name, folder, int(said["release"]), datetime.fromisoformat(said["made_at"]), dropped_at)
+    return Clone(name, folder, *_said(state), dropped_at)
+
+
+def _said(state: Path) -> tuple[int, datetime]:
+    """The release that a clone stands on, and when it was made."""
+    try:
+        said = json.loads(state.read_text())
+        return int(said["release"]), datetime.fromisoformat(said["made_at"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise PermanentFailure(
+            f'{state} is not as it was written ({error}); write {{"release": N, "made_at": "YYYY-MM-DDTHH:MM:SS+00:00"}} '
+            "into it, or remove the folder"
+        ) from error
 
 
 def _near(name: str, there: list[Clone]) -> str:

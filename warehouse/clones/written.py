@@ -7,7 +7,7 @@ import duckdb
 # The words between a verb and the name of the table that it writes …
 _LEADS = {
     "alter": ("table",),
-    "comment": ("on", "table"),
+    "comment": ("on",),
     "copy": (),
     "create": ("table",),
     "delete": ("from",),
@@ -33,14 +33,18 @@ def written(statement: str) -> tuple[str, str] | None:
 def _at(verb: str, rest: list[str]) -> tuple[str, str] | None:
     if verb not in _LEADS:
         return None
+    low = [word.lower() for word in rest]
+    if verb == "create" and "index" in low[:2] and "on" in low:
+        return verb, _name(rest[low.index("on") + 1 :])
     replaces = verb == "create" and [word.lower() for word in rest[:2]] == ["or", "replace"]
     for lead in _LEADS[verb]:
         rest = _after(rest, _AMONG - {lead})
         if not rest or rest[0].lower() != lead:
             return None
         rest = rest[1:]
-    rest = _after(rest, _AMONG)
-    name = _name(rest)
+    of_column = verb == "comment" and bool(rest) and rest[0].lower() == "column"
+    rest = _after(rest, {*_AMONG, "column"} if verb == "comment" else _AMONG)
+    name = _name(rest).rpartition(".")[0] if of_column else _name(rest)
     if not name or (verb == "copy" and "from" not in [word.lower() for word in rest]):
         return None
     return "replace" if replaces else verb, name
