@@ -44,7 +44,7 @@ bench-capture: setup-dev  ## time capture beside its peers (../shared/peers), 5 
 bench-build: setup-dev  ## time builds beside dbt-duckdb (../shared/peers), 5 to 20 M rows, 9 rounds: an hour and a half
 	@$(BIN)/python tests/bench/build.py
 
-bench-warehouse: setup-dev  ## time the warehouse beside DuckDB by hand: star, publishes, 50 clients, TPC-H: half an hour
+bench-warehouse: setup-dev  ## time the warehouse beside DuckDB by hand: star, publishes, 50 clients, TPC-H: a quarter of an hour
 	@$(BIN)/python tests/bench/warehouse.py
 
 soak: setup-dev  ## kill capture at random for an hour (SOAK_SECONDS) and compare; and the other slow tests

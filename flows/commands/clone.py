@@ -21,8 +21,10 @@ def clone(settings: Lazy, name: str | None, release: int | None, as_of: datetime
 
     Example: cartlake clone try --release 41
     """
+    from lake.light import without_pandas
     from warehouse.clones import make, session, shelf
 
+    without_pandas()
     loaded = settings()
     if name is None:
         if drop or release is not None or as_of is not None:
