@@ -38,9 +38,9 @@ def changes(name: str, since: int, release: int | None = None) -> "pl.DataFrame"
     Up to `release`, or the newest. Column `_change` says insert, delete, update_preimage or update_postimage.
     """
     from lake.config import load
-    from warehouse.changes import read
+    from warehouse.query import changed
 
-    return read(load(), name, since, release)
+    return changed(load(), name, since, release)
 
 
 def metric(

@@ -6,7 +6,6 @@ then, hidden from the lists of tables: attaching all that are kept whenever some
 """
 
 import weakref
-from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -18,9 +17,6 @@ from warehouse.describe import Published, literal
 from warehouse.errors import nearest
 from warehouse.files import Shelf
 from warehouse.load import columns_of
-
-if TYPE_CHECKING:
-    import polars as pl
 
 # The words of Delta's change feed.
 WORDS = Words("_change", "insert", "delete", "update_preimage", "update_postimage")
@@ -60,16 +56,6 @@ def add(
         f"FROM query(CASE WHEN {text_of}[1] = '{_FAILED}' THEN error({text_of}[2:]) ELSE {text_of} END)"
     )
     return f"{into}.meta"
-
-
-def read(settings: Settings, table: str, since: int, number: int | None = None) -> "pl.DataFrame":
-    """The changes up to release `number`, or the newest, as a Polars frame. UsageError names what there is."""
-    from warehouse import query
-    from warehouse.errors import translated
-
-    with query.connect(settings, release=number, live=False) as connection, translated(connection):
-        frame: pl.DataFrame = connection.execute("FROM meta.changes(?, since => ?)", [table, since]).pl()
-        return frame
 
 
 def select(table: str, since: int) -> str:

@@ -8,7 +8,7 @@
 
 import logging
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -19,6 +19,9 @@ from warehouse.describe import Published, literal, quoted, without_clashes
 from warehouse.errors import translated
 from warehouse.files import Shelf
 from warehouse.release import choose
+
+if TYPE_CHECKING:
+    import polars as pl
 
 log = logging.getLogger(__name__)
 LIVE_LAYERS = ("silver", "bronze", "quarantine", "meta")
@@ -50,6 +53,13 @@ def run_sql(connection: duckdb.DuckDBPyConnection, text: str) -> tuple[list[str]
         if cursor is None or cursor.description is None:  # nothing but comments and white space
             return [], []
         return [column[0] for column in cursor.description], cursor.fetchall()
+
+
+def changed(settings: Settings, table: str, since: int, number: int | None = None) -> "pl.DataFrame":
+    """`meta.changes` of a table up to release `number`, or the newest, as a Polars frame. UsageError names what there is."""
+    with connect(settings, release=number, live=False) as connection, translated(connection):
+        frame: pl.DataFrame = connection.execute("FROM meta.changes(?, since => ?)", [table, since]).pl()
+        return frame
 
 
 def live_views(connection: duckdb.DuckDBPyConnection, lake: Lake, beside: str = "warehouse") -> list[str]:

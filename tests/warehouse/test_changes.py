@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lake.errors import UsageError
-from warehouse import changes, query
+from warehouse import query
 from warehouse.rollback import rollback
 
 SCHEMA = pa.schema([("id", pa.int64()), ("value", pa.int64())])
@@ -186,4 +186,4 @@ def test_python_gets_them_as_a_polars_frame(two: Any, monkeypatch: pytest.Monkey
     assert frame.columns == ["_change", *two.lake.schema("gold.fact_sales").names]
     assert sorted(frame["sale_id"]) == [3, 3, 4, 100]
     with pytest.raises(UsageError, match="release 9 is not kept"):
-        changes.read(two.settings, "gold.fact_sales", 9)
+        query.changed(two.settings, "gold.fact_sales", 9)
