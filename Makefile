@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up test lint format lock soak bench bench-capture bench-build bench-warehouse cluster-demo clean
+.PHONY: help setup setup-dev demo up test lint format lock soak bench bench-capture bench-build bench-warehouse bench-ml bench-dashboard pictures cluster-demo clean
 
 # Without bytecode Sail starts in 3.9 s instead of 0.8.
 unexport PYTHONDONTWRITEBYTECODE
@@ -46,6 +46,16 @@ bench-build: setup-dev  ## time builds beside dbt-duckdb (../shared/peers), 5 to
 
 bench-warehouse: setup-dev  ## time the warehouse beside DuckDB by hand: star, publishes, 50 clients, TPC-H: a quarter of an hour
 	@$(BIN)/python tests/bench/warehouse.py
+
+bench-ml: setup-dev  ## the models' figures beside their bounds, into docs/models.md: a quarter of an hour
+	@$(BIN)/python tests/bench/models.py --write
+
+bench-dashboard: setup-dev  ## time the dashboard in a browser, on a fact of 10 M rows: ten minutes
+	@$(BIN)/python tests/bench/dashboard.py
+
+pictures: setup-dev  ## the pictures of the dashboard in docs/pictures, made by its tests
+	@mkdir -p docs/pictures
+	@CARTLAKE_PICTURES=docs/pictures $(BIN)/python -m pytest tests/warehouse/dashboard/test_pages.py -k "opens or phone"
 
 soak: setup-dev  ## kill capture at random for an hour (SOAK_SECONDS) and compare; and the other slow tests
 	@$(BIN)/python -m pytest -m soak --timeout 0 -s

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.commands import capture, chain, clone, look, quarantine, sandbox, serve, stream, tables, vacuum
+from flows.commands import capture, chain, clone, dashboard, look, ml, quarantine, sandbox, serve, stream, tables, vacuum
 from flows.commands.metric import metric as metric_command
 from lake.errors import CartlakeError, full_disk
 
@@ -84,7 +84,7 @@ class _Group(click.Group):
 @click.version_option(package_name="cartlake")
 @click.pass_context
 def main(context: click.Context, config: Path | None) -> None:
-    """A shop's MySQL and MongoDB as Delta tables, a star schema, a DuckDB warehouse and a forecast."""
+    """A shop's MySQL and MongoDB as Delta tables, a star schema, a DuckDB warehouse and models in MLflow."""
     import logging
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -105,6 +105,8 @@ for _command in (
     metric_command,
     *(sandbox.sandbox, sandbox.shop, serve.serve),
     *(stream.stream, vacuum.vacuum, clone.clone, clone.undrop),
+    *(dashboard.dashboard, dashboard.report),
+    ml.ml,
 ):
     main.add_command(_command)
 

@@ -1,6 +1,6 @@
 """A step as a Prefect task: retried only where that can help, its progress in the log, its report an artifact in the UI.
 
-A publish that made a release also sends an event for each table that is new in it, which others may wait for (prefect.yaml).
+A report that others wait for is also told in events, which start deployments (flows/events.py, prefect.yaml).
 """
 
 import logging
@@ -9,17 +9,15 @@ from typing import Any
 
 from prefect import Task, get_run_logger, task
 from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.events import emit_event
 from prefect.tasks import exponential_backoff
 
-from flows.steps import STEPS, Progress, Report, refuse_errors
-from lake.config import Settings, load
+from flows.events import events
+from flows.steps import STEPS, Progress, Report, Step, refuse_errors
+from lake.config import load
 from lake.errors import TransientFailure
-from warehouse import compare
-from warehouse.publish import PublishReport
-
-RELEASED = "cartlake.table.released"
 
 
 def transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -27,38 +25,26 @@ def transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     return isinstance(getattr(state.data, "result", state.data), TransientFailure)
 
 
-@task(retries=4, retry_delay_seconds=exponential_backoff(5), retry_condition_fn=transient, task_run_name="{step}")
-def run_step(step: str) -> Report:
-    """Run one step of the main job; its report is a table in the UI."""
+@task(
+    retries=4,
+    retry_delay_seconds=exponential_backoff(5),
+    retry_condition_fn=transient,
+    task_run_name="{name}",
+    cache_policy=NO_CACHE,
+)
+def observe(name: str, step: Step) -> Report:
+    """Run a step; its report is a table in the UI, and what it changed that others wait for is told in events."""
     settings = load()
-    report = STEPS[step](settings, _logged(get_run_logger()))
-    if isinstance(report, PublishReport):
-        announce(settings, report)
-    create_table_artifact(table=[_plain(row) for row in report.rows()], key=step, description=f"{step}: {report.seconds:.1f} s")
+    report = step(settings, _logged(get_run_logger()))
+    for event in events(report, settings):
+        emit_event(event=event.name, resource=event.resource, payload=event.payload)
+    create_table_artifact(table=[_plain(row) for row in report.rows()], key=name, description=f"{name}: {report.seconds:.1f} s")
     return report
-
-
-def announce(settings: Settings, report: PublishReport) -> None:
-    """Send an event for each table whose content a new release changed; those of `warehouse.streams` are marked."""
-    if report.release is None:
-        return
-    changed = [step.name for step in report.steps if step.how != "keep"]
-    streamed = {compare.find(asked, sorted({*report.tables, *changed})) for asked in settings.warehouse.streams}
-    for table in changed:
-        emit_event(
-            event=RELEASED,
-            resource={
-                "prefect.resource.id": f"cartlake.table.{table}",
-                "prefect.resource.name": table,
-                "cartlake.streamed": "true" if table in streamed else "false",
-            },
-            payload={"table": table, "release": report.release, "previous_release": report.release - 1 or None},
-        )
 
 
 def run_steps(steps: Sequence[str]) -> None:
     """Run steps in order; what failed alone in one of them fails the flow once all are done."""
-    refuse_errors([run_step(step) for step in steps])
+    refuse_errors([observe(step, STEPS[step]) for step in steps])
 
 
 def _logged(logger: "logging.Logger | logging.LoggerAdapter[logging.Logger]") -> Progress:

@@ -1,4 +1,4 @@
-"""Prefect's server and one worker as child processes: what `cartlake up` keeps alive until Ctrl-C."""
+"""Prefect's server, one worker and the dashboard as child processes: what `cartlake up` keeps alive until Ctrl-C."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def serving(settings: Settings) -> Iterator[str]:
     Raises UsageError when the port is taken, TransientFailure when the server does not come up.
     """
     port = settings.ui.port
-    _refuse_taken(port)
+    refuse_taken(port, "CARTLAKE_UI__PORT")
     url = f"http://127.0.0.1:{port}"
     env = environment(settings, f"{url}/api")
     logs = settings.data / "logs"
@@ -57,23 +57,40 @@ def environment(settings: Settings, api_url: str) -> dict[str, str]:
     }
 
 
-def _refuse_taken(port: int) -> None:
+@contextmanager
+def dashboard(settings: Settings) -> Iterator[str]:
+    """Run the dashboard beside; yields its URL. UsageError when its port is taken, TransientFailure when it does not come up."""
+    host, port = settings.dashboard.host, settings.dashboard.port
+    refuse_taken(port, "CARTLAKE_DASHBOARD__PORT")
+    logs = settings.data / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    env = {**os.environ, "CARTLAKE_CONFIG": str(settings.home / "cartlake.toml")}
+    log = logs / "dashboard.log"
+    with _child(["dashboard"], env, settings.home, log, program="cartlake") as child:
+        _await_healthy(f"http://127.0.0.1:{port}/_stcore/health", child, log, "dashboard")
+        yield f"http://{host}:{port}"
+
+
+def refuse_taken(port: int, setting: str) -> None:
+    """UsageError for a port that another program listens on; `setting` is the environment variable of another one."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
             raise UsageError(
-                f"port {port} is in use by another program; stop it, or choose another: CARTLAKE_UI__PORT={port + 1} cartlake up"
+                f"port {port} is in use by another program; stop it, or choose another: {setting}={port + 1} cartlake up"
             ) from None
 
 
 @contextmanager
-def _child(arguments: list[str], env: Mapping[str, str], home: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _child(
+    arguments: list[str], env: Mapping[str, str], home: Path, log: Path, program: str = "prefect"
+) -> Iterator[subprocess.Popen[bytes]]:
     # Its own session, so that Ctrl-C reaches us alone and we stop our children in order.
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", *arguments],
+            [sys.executable, "-m", program, *arguments],
             env=env,
             cwd=home,
             stdin=subprocess.DEVNULL,
@@ -97,17 +114,17 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _await_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+def _await_healthy(url: str, server: subprocess.Popen[bytes], log: Path, what: str = "Prefect server") -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise PermanentFailure(f"the Prefect server ended as it started; its log: {log}")
+            raise PermanentFailure(f"the {what} ended as it started; its log: {log}")
         try:
             with urllib.request.urlopen(url, timeout=2):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
-    raise TransientFailure(f"the Prefect server was not ready after {_START_SECONDS} s; its log: {log}")
+    raise TransientFailure(f"the {what} was not ready after {_START_SECONDS} s; its log: {log}")
 
 
 def _run(arguments: list[str], env: Mapping[str, str], home: Path) -> None:

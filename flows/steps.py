@@ -1,12 +1,11 @@
 """The steps of the main job as plain functions: Prefect's flows wrap them, `cartlake run` calls them without a server.
 
-Each takes the settings and a callback for progress, and returns a small report, never rows. `train` comes before `publish`,
-so that a release holds the forecast made from its own gold tables.
+Each takes the settings and a callback for progress, and returns a small report, never rows. `train` and `score` come before
+`publish`, so that a release holds the answers made from its own gold tables.
 """
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from lake.config import Settings
@@ -35,21 +34,6 @@ class Report(Protocol):
 Step = Callable[[Settings, Progress], Report]
 
 
-@dataclass(frozen=True)
-class Skipped:
-    """A step that had nothing to work on."""
-
-    reason: str
-    seconds: float = 0.0
-
-    @property
-    def errors(self) -> dict[str, str]:
-        return {}
-
-    def rows(self) -> list[dict[str, Any]]:
-        return [{"skipped": self.reason}]
-
-
 def silent(_what: str, _done: int, _total: int) -> None:
     """The callback of somebody who does not watch."""
 
@@ -75,14 +59,19 @@ def build(settings: Settings, progress: Progress = silent) -> Report:
 
 
 def train(settings: Settings, progress: Progress = silent) -> Report:
-    """Train the sales forecast on gold and write what it foretells; a shop with few days of sales goes without."""
-    from ml.forecast import train as run
-    from ml.panel import TooLittleHistory
+    """Train each model that is due: never trained, other code, or `ml.train_every_days` more of data."""
+    from datetime import timedelta
 
-    try:
-        return run(settings, on_progress=progress)
-    except TooLittleHistory as reason:
-        return Skipped(str(reason))
+    from ml.train import train as run
+
+    return run(settings, patience=timedelta(days=settings.ml.train_every_days), on_progress=progress)
+
+
+def score(settings: Settings, progress: Progress = silent) -> Report:
+    """Write what the champions answer into gold, and see whether they still may be trusted."""
+    from ml.score import score as run
+
+    return run(settings, progress)
 
 
 def publish(settings: Settings, progress: Progress = silent) -> Report:
@@ -100,8 +89,15 @@ def vacuum(settings: Settings, progress: Progress = silent) -> Report:
     return run(settings, on_progress=progress)
 
 
-STEPS: dict[str, Step] = {"capture": capture, "build": build, "train": train, "publish": publish, "vacuum": vacuum}
-DAILY = ("capture", "build", "train", "publish")
+STEPS: dict[str, Step] = {
+    "capture": capture,
+    "build": build,
+    "train": train,
+    "score": score,
+    "publish": publish,
+    "vacuum": vacuum,
+}
+DAILY = ("capture", "build", "train", "score", "publish")
 
 
 def refuse_errors(reports: Iterable[Report]) -> None:

@@ -1,4 +1,4 @@
-"""What `cartlake demo` says at its end: rows, what was put aside and why, seconds, the forecast, what to try next."""
+"""What `cartlake demo` says at its end: rows, what was put aside and why, seconds, the models, what to try next."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ def text(settings: Settings, reports: Mapping[str, Report], seconds: Mapping[str
         _table(
             "Seconds", [{**{stage: round(took, 1) for stage, took in seconds.items()}, "all": round(sum(seconds.values()), 1)}]
         ),
-        _forecast(reports["train"]),
+        _table("Models: what each loses in its backtest, and the plain rule beside it", _models(reports["train"])),
         _release(settings, reports["publish"]),
         _TRY,
     ]
@@ -43,12 +43,9 @@ def _quarantined(build: Report) -> list[dict[str, Any]]:
     return [{"table": table, "broken rule": rule, "rows": rows} for table, rules in found.items() for rule, rows in rules.items()]
 
 
-def _forecast(train: Report) -> str:
-    metrics, naive = getattr(train, "metrics", None), getattr(train, "naive", None)
-    if not metrics or not naive:
-        return "No forecast: " + str(train.rows()[0].get("skipped", "")) + "\n"
-    head = f"Forecast: model {metrics['model']}, version {train.rows()[0]['version']}; error over the backtest"
-    return f"{head}: MASE {metrics['mase']:.3f}, the seasonal naive one {naive['mase']:.3f}\n"
+def _models(train: Report) -> list[dict[str, Any]]:
+    shown = ("model", "version", "recipe", "metric", "backtest", "plain_rule")
+    return [{name: row[name] for name in shown} for row in train.rows() if row["version"]]
 
 
 def _release(settings: Settings, publish: Report) -> str:

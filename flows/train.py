@@ -1,11 +1,21 @@
-"""Train the sales forecast on gold and register it in MLflow."""
+"""Train models on gold and register them in MLflow."""
 
-from prefect import flow
+from prefect import flow, get_run_logger
 
-from flows.observed import run_steps
+from flows.observed import observe
+from flows.steps import Progress, Report, refuse_errors
+from lake.config import Settings
 
 
 @flow(name="train")
-def train() -> None:
-    """Train the sales forecast on gold and register it in MLflow."""
-    run_steps(["train"])
+def train(models: list[str] | None = None, because: str = "") -> None:
+    """Train all models, or those named, on gold as it is now. `because` is kept with the run: who asked, and why."""
+    if because:
+        get_run_logger().info("asked for: %s", because)
+
+    def trained(settings: Settings, progress: Progress) -> Report:
+        from ml.train import train as run
+
+        return run(settings, models or (), because=because, on_progress=progress)
+
+    refuse_errors([observe("train", trained)])

@@ -132,6 +132,20 @@ class Serve(_Section):
     queries: int = Field(4, ge=1)
 
 
+class Dashboard(_Section):
+    host: str = "127.0.0.1"
+    port: int = Field(8501, ge=1, le=65535)
+    token: SecretStr = SecretStr("")
+    users: Path = Path("dashboard_users")
+
+
+class Report(_Section):
+    folder: Path = Path("reports")
+    mail_to: Listed = ()
+    mail_from: str = ""
+    smtp: str = "cartlake"
+
+
 class Ui(_Section):
     port: int = Field(4200, ge=1024, le=65535)
 
@@ -140,6 +154,10 @@ class Ml(_Section):
     tracking_uri: str = ""
     artifacts: Path = Path("mlflow/artifacts")
     horizon: int = Field(28, ge=1, le=366)
+    train_every_days: int = Field(7, ge=1)
+    keep: int = Field(10, ge=1)
+    host: str = "127.0.0.1"
+    port: int = Field(5001, ge=1, le=65535)
 
 
 class Sandbox(_Section):
@@ -161,6 +179,8 @@ class Settings(_Section):
     warehouse: Warehouse = Warehouse()
     ml: Ml = Ml()
     serve: Serve = Serve()
+    dashboard: Dashboard = Dashboard()
+    report: Report = Report()
     ui: Ui = Ui()
     sandbox: Sandbox = Sandbox()
     environment: Mapping[str, str] = Field(default={}, repr=False, exclude=True)
@@ -179,6 +199,8 @@ class Settings(_Section):
         inner = {
             "data": data,
             "warehouse": self.warehouse.model_copy(update={"path": data / self.warehouse.path}),
+            "dashboard": self.dashboard.model_copy(update={"users": data / self.dashboard.users}),
+            "report": self.report.model_copy(update={"folder": data / self.report.folder}),
             "sandbox": self.sandbox.model_copy(update={"folder": data / self.sandbox.folder}),
             "ml": self.ml.model_copy(
                 update={

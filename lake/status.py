@@ -75,8 +75,11 @@ class _Known:
         return found.position if found else None
 
 
-def status(settings: Settings, source: str | None = None) -> list[TableStatus]:
-    """Every captured table, of one source or of all. Nothing is written, and no lock is taken."""
+def status(settings: Settings, source: str | None = None, *, beside_source: bool = True) -> list[TableStatus]:
+    """Every captured table, of one source or of all. Nothing is written, and no lock is taken.
+
+    Without `beside_source` no source is asked how far behind the lake is: what is said is the lake's own knowledge.
+    """
     if source is not None and source not in settings.sources:
         raise UsageError(f"no source is named {source!r}; there are: {', '.join(settings.sources) or 'none'}")
     lake = Lake(settings.lake_root)
@@ -85,13 +88,15 @@ def status(settings: Settings, source: str | None = None) -> list[TableStatus]:
         if source in (None, table.source):
             by_source.setdefault(table.source, []).append(table)
     with ThreadPoolExecutor(max(1, len(by_source)), thread_name_prefix="status") as pool:
-        found = pool.map(lambda name: _of_source(settings, lake, name, by_source[name]), by_source)
+        found = pool.map(lambda name: _of_source(settings, lake, name, by_source[name], beside_source), by_source)
         return [table for tables in found for table in tables]
 
 
-def _of_source(settings: Settings, lake: Lake, name: str, tables: Sequence[Captured]) -> list[TableStatus]:
+def _of_source(settings: Settings, lake: Lake, name: str, tables: Sequence[Captured], beside_source: bool) -> list[TableStatus]:
     facts = positions.facts(lake, name)
     known = [_known(lake, table, facts) for table in tables]
+    if not beside_source:
+        return [one.status for one in known]
     if name not in settings.sources:
         return [replace(one.status, state="not configured") for one in known]
     try:

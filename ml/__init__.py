@@ -1,4 +1,4 @@
-"""Models on gold. `ml.forecast.train` and `ml.forecast.predict` do the work; `tables()` says what they write."""
+"""Models on gold: `ml.train.train` trains them, `ml.score.score` writes their answers; `tables()` says which tables these are."""
 
 from ml.tables import tables
 

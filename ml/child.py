@@ -1,7 +1,7 @@
 """Runs Spark ML in a process of its own, since one Python process cannot hold a Sail and a classic Spark session.
 
-The hand-over is a folder: `job.json` and `panel.parquet` in, `result.json` and `forecast.parquet` out. The child's stdout is a
-line of JSON per step done; it ends by itself when this process dies.
+The hand-over is a folder: `job.json` and a folder of files for each model in, `result.json` out. The child's stdout is a line of
+JSON per step done; it ends by itself when this process dies.
 """
 
 import json
@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lake import errors
-from lake.errors import CartlakeError, PermanentFailure, TransientFailure
+from lake.errors import PermanentFailure, TransientFailure
+from ml.life.store import QUIET
 from transforms.engine import java
 
 log = logging.getLogger(__name__)
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]  # what, done, total (0: unknown)
 _ROOT = Path(__file__).resolve().parent.parent
 # Spark reads these too, and would go elsewhere or refuse a classic session.
 _FOREIGN = ("SPARK_REMOTE", "SPARK_HOME", "SPARK_CONF_DIR", "SPARK_CONNECT_MODE_ENABLED", "PYSPARK_SUBMIT_ARGS", "MASTER")
@@ -45,7 +45,7 @@ def run(folder: Path, job: Mapping[str, Any], on_progress: Progress | None = Non
     environment = _environment(folder)
     with (folder / "log").open("w") as said:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ml.spark_job", str(folder)],
+            [sys.executable, "-m", "ml.job", str(folder)],
             cwd=folder,  # Spark leaves files in its working directory
             env=environment,
             stdin=subprocess.PIPE,  # its end tells the child that we are gone
@@ -55,10 +55,9 @@ def run(folder: Path, job: Mapping[str, Any], on_progress: Progress | None = Non
         )
         try:
             assert process.stdout is not None
-            for line in process.stdout:
-                step = json.loads(line)
+            for done, line in enumerate(process.stdout, start=1):
                 if on_progress:
-                    on_progress(step["label"], step["done"], step["total"])
+                    on_progress(json.loads(line)["label"], done, 0)
             code = process.wait()
         finally:
             if process.poll() is None:
@@ -73,11 +72,9 @@ def run(folder: Path, job: Mapping[str, Any], on_progress: Progress | None = Non
 def _environment(folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     path = os.pathsep.join(filter(None, [str(_ROOT), kept.get("PYTHONPATH")]))
-    # Nothing may be told to the outside; GitPython only warns that there is no git.
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "GIT_PYTHON_REFRESH": "quiet", "MPLBACKEND": "agg"}
     # The MLflow of the user's shell is not ours.
     kept = {name: value for name, value in kept.items() if not name.startswith("MLFLOW_")}
-    return kept | quiet | {"JAVA_HOME": str(java.home(folder)), "PYTHONPATH": path, "MLFLOW_DFS_TMP": str(folder / "dfs")}
+    return kept | QUIET | {"JAVA_HOME": str(java.home(folder)), "PYTHONPATH": path, "MLFLOW_DFS_TMP": str(folder / "dfs")}
 
 
 def _result(folder: Path, code: int) -> dict[str, Any]:
@@ -85,11 +82,6 @@ def _result(folder: Path, code: int) -> dict[str, Any]:
     if code == 0:
         log.debug("%s", said)
         return dict(json.loads((folder / "result.json").read_text()))
-    failure = folder / "failure.json"
-    if failure.exists():
-        told = json.loads(failure.read_text())
-        kind = getattr(errors, told["type"], PermanentFailure)
-        raise kind(told["message"]) if issubclass(kind, CartlakeError) else PermanentFailure(told["message"])
     kept = folder.parent.parent / "failed-job.log"
     kept.write_text(said)
     if code < 0:

@@ -69,3 +69,6 @@ fi
 if [ -z "${MYSQL_URL:-}" ] || [ -z "${MONGO_URL:-}" ] || [ "${1:-}" = --dev ]; then
   scripts/install-mariadb.sh
 fi
+
+# 7. a browser for the tests of the dashboard
+if [ "${1:-}" = --dev ]; then scripts/install-chromium.sh; fi

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,25 @@ def servers() -> Iterator[Servers]:
             yield Servers(settings, sandbox)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def small_shop(make_settings: Callable[..., Settings]) -> Iterator[Settings]:
+    """A shop of 10,000 sale lines with servers of its own, a fixed seed and last day; captured, built and published."""
+    from lake.capture import capture
+    from lake.sandbox import shop
+    from transforms.build import build
+    from warehouse.publish import publish
+
+    made = make_settings()
+    changed = made.sandbox.model_copy(update={"scale": 10_000, "seed": 3, "until": date(2026, 10, 31)})
+    settings = made.model_copy(update={"sandbox": changed})
+    with running(settings):
+        shop.create(settings)
+        assert capture(settings).errors == {}
+        assert build(settings).errors == {}
+        publish(settings)
+        yield settings
 
 
 def _remove_if_abandoned(home: Path) -> None:

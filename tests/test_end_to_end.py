@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -39,10 +38,10 @@ SOFTCART = {
 
 
 @pytest.fixture(scope="module")
-def settings(servers: Any) -> Iterator[Settings]:
+def settings(servers: Any) -> Settings:
     """A small shop with a fixed seed and last day, captured, built and published once."""
     changed = servers.settings.sandbox.model_copy(update={"scale": 10_000, "seed": 3, "until": date(2026, 10, 31)})
-    settings = servers.settings.model_copy(update={"sandbox": changed})
+    settings: Settings = servers.settings.model_copy(update={"sandbox": changed})
     shop.create(settings)
     run(settings)
     return settings

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import duckdb
@@ -54,6 +54,15 @@ def nearest(asked: str, names: list[str]) -> str:
         bare[near] for near in difflib.get_close_matches(asked.rpartition(".")[2], list(bare), 3, 0.6)
     ]
     return f"did you mean {' or '.join(close)}?" if close else "list what there is with: show all tables"
+
+
+def like(asked: str, names: Iterable[str]) -> str:
+    """The end of a message about one of a few names: those like it, or all that there are."""
+    there = sorted(set(names))
+    close = difflib.get_close_matches(asked.lower(), there, 3, 0.5) or [name for name in there if asked.lower() in name]
+    if close:
+        return f"; did you mean {' or '.join(close[:3])}?"
+    return f"; there are {', '.join(there)}" if there else "; there is none at all"
 
 
 def _as_written(text: str, table: str) -> str:

@@ -5,6 +5,7 @@ versions; the newest one also what came after it, which the next publish applies
 of each input that a table consumed last.
 """
 
+import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from deltalake.exceptions import DeltaError
 
 from lake import vacuum as files
 from lake.config import Settings
@@ -26,6 +28,7 @@ from warehouse.make import Progress
 
 log = logging.getLogger(__name__)
 WAIT_SECONDS = 60.0
+TRAININGS = "meta.model_trainings"  # what ml/ remembers of each training
 _SOURCE_WAIT_SECONDS = 10.0
 
 
@@ -69,16 +72,18 @@ def vacuum(settings: Settings, *, dry_run: bool = False, on_progress: Progress =
             locks.enter_context(hold(settings.data, name, wait=WAIT_SECONDS))
         report.clones = purge(settings, dry_run=dry_run)
         needed = protected(settings, lake)
-        names = [name for folder in sorted(Path(lake.root).glob("*/")) for name in lake.names(folder.name)]
+        # What is below ref/ may come from anywhere, and is its owner's to look after.
+        layers = sorted(folder.name for folder in Path(lake.root).glob("*/") if folder.name != "ref")
+        names = [name for layer in layers for name in lake.names(layer)]
         with _captures_held(settings, report) as busy:
             for index, name in enumerate(names):
                 on_progress("tables", index, len(names))
                 if split(name)[:2] in busy:
                     continue
-                at = needed.get(name, Needed(frozenset(), lake.version(name)))
                 try:
+                    at = needed.get(name) or Needed(frozenset(), lake.version(name))
                     removed = files.vacuum(lake, name, keep=at.keep, since=at.since, hours=hours, dry_run=dry_run)
-                except (PermanentFailure, OSError) as error:
+                except (PermanentFailure, DeltaError, OSError) as error:
                     report.errors[name] = " ".join(str(error).split())
                     continue
                 if removed != files.Removed():
@@ -92,6 +97,8 @@ def protected(settings: Settings, lake: Lake) -> Mapping[str, Needed]:
     """What is needed of each table that somebody stands on. The caller holds the locks of build and publish."""
     keep: dict[str, set[int]] = {}
     since: dict[str, int] = {}
+    for name, version in _trained_on(settings, lake):
+        keep.setdefault(name, set()).add(version)
     for name, version in _consumed(lake):
         since[name] = min(version, since.get(name, version))
     numbers = Shelf.of(settings).numbers()
@@ -117,6 +124,18 @@ def _consumed(lake: Lake) -> Iterator[tuple[str, int]]:
     for name, version in [*facts, *((name, at.version) for name, at in found.at.items())]:
         typing = found.tables.get(silver_of(name))  # a change log is read from the bronze table behind it
         yield (typing.driving if typing else name), version
+
+
+def _trained_on(settings: Settings, lake: Lake) -> Iterator[tuple[str, int]]:
+    """(Table, version) that each model's last `ml.keep` trainings read, so that they can be done again."""
+    if not lake.exists(TRAININGS):
+        return
+    by_model: dict[str, list[str]] = {}
+    for row in sorted(lake.read(TRAININGS).to_pylist(), key=lambda row: row["trained_at"]):
+        by_model.setdefault(row["model"], []).append(row["versions"])
+    for trainings in by_model.values():
+        for versions in trainings[-settings.ml.keep :]:
+            yield from json.loads(versions).items()
 
 
 def _released(settings: Settings, numbers: list[int]) -> list[tuple[str, int, int]]:

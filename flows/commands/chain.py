@@ -43,7 +43,7 @@ def demo(settings: Lazy) -> None:
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["daily", "capture", "build", "train", "publish"]))
+@click.argument("name", type=click.Choice(["daily", "capture", "build", "train", "score", "publish"]))
 @settings_of
 def run(settings: Lazy, name: str) -> None:
     """Run a flow's steps here and now, without a Prefect server.
@@ -58,14 +58,15 @@ def run(settings: Lazy, name: str) -> None:
 @click.command()
 @settings_of
 def up(settings: Lazy) -> None:
-    """Prefect server with UI, a worker, and the sandbox, until Ctrl-C."""
-    from flows.server import serving
+    """Prefect server with UI, a worker, the dashboard, and the sandbox, until Ctrl-C."""
+    from flows.server import dashboard, serving
     from flows.steps import sources
 
     loaded = settings()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with sources(loaded) as sandbox, serving(loaded) as url:
+        with sources(loaded) as sandbox, serving(loaded) as url, dashboard(loaded) as pages:
+            click.echo(f"Dashboard    {pages}")
             click.echo(f"Prefect UI   {url}")
             if sandbox is not None:
                 click.echo("\n".join(f"{name:12} {url}" for name, url in urls(sandbox).items()))

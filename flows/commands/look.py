@@ -40,7 +40,6 @@ def sql(
     from warehouse import export
     from warehouse import output as rows_as
     from warehouse import query as warehouse_query
-    from warehouse.clones import session as clones
 
     if query is not None and file is not None:
         raise UsageError("say one of a query and --file, not both")
@@ -52,11 +51,13 @@ def sql(
         raise UsageError('--output is for one query: cartlake sql "select …" --output FILE')
     if clone is not None and (release is not None or as_of is not None):
         raise UsageError("a clone stands on a release already: say --clone without --release and --as-of")
-    with (
-        clones.connect(settings(), clone)
-        if clone is not None
-        else warehouse_query.connect(settings(), release=release, as_of=as_of) as connection
-    ):
+    if clone is not None:
+        from warehouse.clones import session
+
+        opened = session.connect(settings(), clone)
+    else:
+        opened = warehouse_query.connect(settings(), release=release, as_of=as_of)
+    with opened as connection:
         if talking:
             from warehouse import dialogue
 

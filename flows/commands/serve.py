@@ -1,4 +1,4 @@
-"""Serving the warehouse to many: SQL."""
+"""Serving to many: SQL on the warehouse, answers of the models."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from flows.commands.common import Lazy, settings_of
 
 @click.group()
 def serve() -> None:
-    """Servers on the warehouse, each until Ctrl-C."""
+    """Servers, each until Ctrl-C."""
 
 
 @serve.command()
@@ -51,3 +51,26 @@ def sql(settings: Lazy, host: str | None, port: int | None) -> None:
     # A thread of quack's may still be about to call Python, which at Python's own exit ends in an abort.
     sys.stdout.flush()
     os._exit(0)
+
+
+@serve.command()
+@click.argument("name", required=False)
+@click.option("--host", help="Where to listen: ml.host, unless given.")
+@click.option("--port", type=click.IntRange(1, 65535), help="ml.port, unless given.")
+@settings_of
+def model(settings: Lazy, name: str | None, host: str | None, port: int | None) -> None:
+    """Answer for a model's champion, or for all of them, over HTTP as MLflow does: POST /invocations. No Java.
+
+    One model is at /invocations, several at /models/NAME/invocations. A promotion or a new training is taken up while it runs.
+
+    Example: cartlake serve model repeat_purchase --port 5002
+    """
+    from ml.serving.server import run
+    from warehouse.server.front import LOOPBACK
+
+    loaded = settings()
+    where, at = host or loaded.ml.host, port or loaded.ml.port
+    if where not in LOOPBACK:
+        click.secho("cartlake: reached from outside, and it asks for no password: put a proxy before it", err=True, fg="yellow")
+    click.echo(f"http://{where}:{at}", err=True)
+    run(loaded, name, where, at)

@@ -33,7 +33,7 @@ def measure(command: Sequence[str], env: Mapping[str, str] | None = None, cwd: P
 
     def watch() -> None:
         while not done.wait(_SAMPLE_SECONDS):
-            peaks[0] = max(peaks[0], _tree_bytes(process.pid))
+            peaks[0] = max(peaks[0], tree_bytes(process.pid))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -46,7 +46,7 @@ def measure(command: Sequence[str], env: Mapping[str, str] | None = None, cwd: P
     return Measured(wall, cpu, peaks[0], process.returncode, output)
 
 
-def _tree_bytes(root: int) -> int:
+def tree_bytes(root: int) -> int:
     parents: dict[int, int] = {}
     resident: dict[int, int] = {}
     for entry in Path("/proc").iterdir():

@@ -18,9 +18,9 @@ from typing import Any
 
 import duckdb
 import warehouse_rows as star  # type: ignore[import-not-found]
-from measure import _tree_bytes  # type: ignore[import-not-found]
+from measure import tree_bytes  # type: ignore[import-not-found]
 from paired import Verdict, paired  # type: ignore[import-not-found]
-from warehouse_sides import _SPAWN, apart  # type: ignore[import-not-found]
+from warehouse_sides import SPAWN, apart  # type: ignore[import-not-found]
 from warehouse_star import new_home, publish  # type: ignore[import-not-found]
 
 from lake.config import Settings
@@ -89,7 +89,7 @@ def clients(home: Path, rows: int, rounds: int, count: int, seconds: float) -> l
             known[2] = _answers(settings, 2)
 
         during = _round(pipes, count, MOST_SECONDS, known, meanwhile)
-        peak = _tree_bytes(process.pid)
+        peak = tree_bytes(process.pid)
         process.terminate()
         ended = process.wait(60)
     ratio = paired(many, one)
@@ -161,12 +161,12 @@ def _server(settings: Settings) -> Iterator[tuple[str, "subprocess.Popen[str]"]]
 @contextmanager
 def _processes(uri: str, count: int) -> "Iterator[tuple[list[Connection[Any, Any]], Event]]":
     """Their pipes, and the event that ends a round early."""
-    processes, pipes, stop = [], [], _SPAWN.Event()
+    processes, pipes, stop = [], [], SPAWN.Event()
     try:
         for place in range(min(PROCESSES, count)):
-            here, there = _SPAWN.Pipe()
+            here, there = SPAWN.Pipe()
             most = -(-count // PROCESSES)
-            processes.append(_SPAWN.Process(target=_ask, args=(there, uri, most, place, stop), daemon=True))
+            processes.append(SPAWN.Process(target=_ask, args=(there, uri, most, place, stop), daemon=True))
             processes[-1].start()
             there.close()
             pipes.append(here)

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 Opens = Callable[..., duckdb.DuckDBPyConnection]
-_SPAWN = multiprocessing.get_context("spawn")
+SPAWN = multiprocessing.get_context("spawn")
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Side:
 @contextmanager
 def side(opens: Opens, *arguments: Any) -> Iterator[Side]:
     """The connection that `opens(*arguments)` gives there."""
-    here, there = _SPAWN.Pipe()
-    process = _SPAWN.Process(target=_answer, args=(there, opens, arguments), daemon=True)
+    here, there = SPAWN.Pipe()
+    process = SPAWN.Process(target=_answer, args=(there, opens, arguments), daemon=True)
     process.start()
     there.close()
     try:
@@ -58,8 +58,8 @@ def side(opens: Opens, *arguments: Any) -> Iterator[Side]:
 
 def apart(function: Callable[..., Any], *arguments: Any) -> Took:
     """A call in a process of its own; start-up and imports are not counted in the times."""
-    here, there = _SPAWN.Pipe()
-    process = _SPAWN.Process(target=_call, args=(there, function, arguments))
+    here, there = SPAWN.Pipe()
+    process = SPAWN.Process(target=_call, args=(there, function, arguments))
     process.start()
     there.close()
     try:

@@ -3,7 +3,7 @@
 import pytest
 from prefect.states import Failed
 
-from flows.observed import run_step, transient
+from flows.observed import observe, transient
 from lake.errors import PermanentFailure, TransientFailure
 
 
@@ -11,9 +11,9 @@ from lake.errors import PermanentFailure, TransientFailure
     ("failure", "again"), [(TransientFailure("busy"), True), (PermanentFailure("wrong password"), False), (KeyError("x"), False)]
 )
 def test_only_a_transient_failure_is_retried(failure: Exception, again: bool) -> None:
-    assert transient(run_step, None, Failed(data=failure)) is again  # type: ignore[arg-type]
+    assert transient(observe, None, Failed(data=failure)) is again  # type: ignore[arg-type]
 
 
 def test_the_step_task_asks_that_question() -> None:
-    assert run_step.retry_condition_fn is transient
-    assert run_step.retries > 0
+    assert observe.retry_condition_fn is transient
+    assert observe.retries > 0

@@ -13,12 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from prefect.events import Event
 
-from flows import observed
+from flows.events import DRIFTED, RELEASED, events
 from flows.server import environment, serving
 from lake.config import Settings, load
 from lake.delta import Lake
+from ml.score import ScoreReport
 from warehouse.plan import Step
 from warehouse.publish import PublishReport, publish
 from warehouse.stream import consume
@@ -96,30 +96,30 @@ def asked(url: str, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.fixture
-def events(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
-    """What is sent, instead of sending it."""
-    sent: list[Event] = []
-    monkeypatch.setattr(observed, "emit_event", lambda **said: sent.append(Event(occurred="2026-11-01T00:00:00Z", **said)))
-    return sent
-
-
 def report(release: int | None, **steps: str) -> PublishReport:
     made = tuple(Step(f"gold.{name}", how, "") for name, how in steps.items())  # type: ignore[arg-type]
     return PublishReport(release, {step.name: 1 for step in made if step.how != "drop"}, 0.0, "", made)
 
 
-def test_each_table_that_changed_has_its_event(project: Settings, events: list[Event]) -> None:
-    observed.announce(project, report(7, agg_visits="changes", agg_clicks="keep", dim_new="whole", dim_old="drop"))
-    assert {event.event for event in events} == {observed.RELEASED}
-    assert [(event.resource.id, event.resource["cartlake.streamed"], event.payload["table"]) for event in events] == [
+def test_each_table_that_changed_has_its_event(project: Settings) -> None:
+    made = events(report(7, agg_visits="changes", agg_clicks="keep", dim_new="whole", dim_old="drop"), project)
+    assert {event.name for event in made} == {RELEASED}
+    resources = [event.resource for event in made]
+    assert [(r["prefect.resource.id"], r["cartlake.streamed"], r["prefect.resource.name"]) for r in resources] == [
         ("cartlake.table.gold.agg_visits", "true", "gold.agg_visits"),
         ("cartlake.table.gold.dim_new", "false", "gold.dim_new"),
         ("cartlake.table.gold.dim_old", "false", "gold.dim_old"),
     ]
-    assert events[0].payload == {"table": "gold.agg_visits", "release": 7, "previous_release": 6}
+    assert made[0].payload == {"table": "gold.agg_visits", "release": 7, "previous_release": 6}
 
 
-def test_no_release_has_no_event(project: Settings, events: list[Event]) -> None:
-    observed.announce(project, report(None, agg_visits="keep"))
-    assert events == []
+def test_no_release_has_no_event(project: Settings) -> None:
+    assert events(report(None, agg_visits="keep"), project) == []
+
+
+def test_each_model_that_must_be_trained_again_has_its_event(project: Settings) -> None:
+    made = events(ScoreReport(retrain={"sales_forecast": "2026-11-22: prices are up"}), project)
+    assert [(event.name, event.payload) for event in made] == [
+        (DRIFTED, {"model": "sales_forecast", "because": "2026-11-22: prices are up"})
+    ]
+    assert events(ScoreReport(), project) == []

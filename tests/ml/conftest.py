@@ -1,20 +1,21 @@
-"""A shop's daily revenue as gold has it, and one model trained on it for all tests of this folder."""
+"""A made-up purchase log, and the models of customers trained on it once for all tests of this folder."""
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from lake.config import Settings
 from lake.delta import Lake
-from ml.forecast import TrainReport, train
+from ml.purchases import Imported, import_purchases
+from ml.train import TrainReport, train
 
-LAST = date(2025, 11, 30)
+FIRST, DAYS = date(2025, 1, 1), 420
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)  # after the log's end: all of it is complete
 # What a process that learns of a connection to elsewhere writes down; Python runs sitecustomize by itself at every start.
 _WATCH = """
 import os, sys
@@ -33,74 +34,52 @@ with open(os.environ["CONNECTIONS"] + ".watched", "a") as file:
 """
 
 
-def daily_sales(days: int, levels: dict[str, float], noise: float = 0.15, yearly: float = 0.3) -> pa.Table:
-    """Rows of gold.agg_sales_daily with a trend, a weekly and a yearly season, in two countries; the last day is LAST."""
-    random, first = np.random.default_rng(5), LAST - timedelta(days=days - 1)
-    index = np.arange(days)
-    weekly = np.array([0.8, 0.85, 0.9, 1.0, 1.15, 1.35, 0.95])
-    season = weekly[(first.weekday() + index) % 7] * (1 + yearly * np.sin(2 * np.pi * index / 365.25)) * (1 + 0.2 * index / 365)
-    parts = []
-    for category, level in levels.items():
-        for country in ("FR", "DE"):
-            amount = np.round(level / 2 * season * random.lognormal(0, noise, days), 2)
-            parts.append(
-                pa.table(
-                    {
-                        "date": [first + timedelta(days=int(i)) for i in index],
-                        "category": [category] * days,
-                        "country": [country] * days,
-                        "amount": pa.array([f"{v:.2f}" for v in amount]).cast(pa.decimal128(38, 2)),
-                        "net_amount": pa.array([f"{v * 0.9:.2f}" for v in amount]).cast(pa.decimal128(38, 2)),
-                    }
-                )
-            )
-    return pa.concat_tables(parts)
-
-
-def put(settings: Settings, rows: pa.Table) -> Lake:
-    """The lake of these settings with gold.agg_sales_daily."""
-    lake = Lake(settings.lake_root)
-    lake.create("gold.agg_sales_daily", rows.schema)
-    lake.append("gold.agg_sales_daily", rows)
-    return lake
+def write_log(file: Path, customers: int = 900, seed: int = 11) -> Path:
+    """Customers who buy at rates of their own, from a day of their own, until they are lost: what the models are to find."""
+    random = np.random.default_rng(seed)
+    lines = [" customer_id  date number_of_cds  dollar_value"]
+    for customer in range(1, customers + 1):
+        start, rate = int(random.integers(0, 200)), random.gamma(1.2, 1 / 28)
+        lost, price = start + int(random.exponential(400)), random.lognormal(3.4, 0.6)
+        days = [start]
+        while (following := days[-1] + 1 + int(random.exponential(1 / max(rate, 1e-3)))) < min(lost, DAYS):
+            days.append(following)
+        for day in days:
+            value = max(1.0, random.normal(price, price / 5))
+            lines.append(f" {customer:05d} {FIRST + timedelta(days=day):%Y%m%d} {1 + random.poisson(0.7):2d} {value:8.2f}")
+    file.write_text("\n".join(lines) + "\n")
+    return file
 
 
 @dataclass(frozen=True)
 class Trained:
-    settings: Settings
+    imported: Imported
     lake: Lake
     report: TrainReport
-    progress: list[tuple[str, int, int]]
+    progress: list[str]
     connections: Path
+
+    @property
+    def settings(self) -> Settings:
+        return self.imported.settings
 
 
 @pytest.fixture(scope="session")
-def trained(make_settings: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """Two years of three categories, trained once; every connection that the training opened is on record."""
-    settings = make_settings()
-    lake = put(settings, daily_sales(780, {"Books": 900, "Électronique & Co": 4000, "Toys": 300}))
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A purchase log."""
+    return write_log(tmp_path_factory.mktemp("log") / "Made Up.txt")
+
+
+@pytest.fixture(scope="session")
+def trained(make_settings: Callable[..., Settings], log: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Both models of customers on the log; every connection that the training opened is on record."""
+    imported = import_purchases(make_settings(), log)
     watch = tmp_path_factory.mktemp("watch")
     (watch / "sitecustomize.py").write_text(_WATCH)
-    progress: list[tuple[str, int, int]] = []
+    progress: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(watch), os.environ.get("PYTHONPATH")])))
         patch.setenv("CONNECTIONS", str(watch / "connections"))
-        report = train(settings, run="run-7", on_progress=lambda *step: progress.append(step))
-    return Trained(settings, lake, report, progress, watch / "connections")
-
-
-@pytest.fixture
-def shop(make_settings: Callable[..., Settings]) -> Callable[[pa.Table], Settings]:
-    """Makes settings whose lake has this gold.agg_sales_daily."""
-
-    def make(rows: pa.Table) -> Settings:
-        settings = make_settings()
-        put(settings, rows)
-        return settings
-
-    return make
-
-
-@pytest.fixture(name="daily_sales")
-def _daily_sales() -> Callable[..., pa.Table]:
-    return daily_sales
+        names = ("customer_segments", "repeat_purchase")
+        report = train(imported.settings, names, run="run-7", on_progress=lambda label, *_: progress.append(label), now=NOW)
+    return Trained(imported, Lake(imported.settings.lake_root), report, progress, watch / "connections")

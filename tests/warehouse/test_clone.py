@@ -111,6 +111,12 @@ def test_a_dropped_table_is_gone_until_it_is_brought_back(gold: Any) -> None:
     assert ask(gold, "try", "from gold.fact_sales") == [(7,)]
     session.restore(gold.settings, "try", FACT)
     assert ask(gold, "try", "select count(*) from gold.fact_sales") == [(41,)]
+    ask(gold, "try", "drop table gold.fact_sales")
+    with pytest.raises(UsageError, match="no_such_table"):
+        ask(gold, "try", "create table gold.fact_sales as from no_such_table")
+    with pytest.raises(UsageError, match="was dropped in this clone"):
+        ask(gold, "try", "from gold.fact_sales")
+    session.restore(gold.settings, "try", FACT)
     with pytest.raises(UsageError, match="nothing to bring back"):
         session.restore(gold.settings, "try", FACT)
     with pytest.raises(UsageError, match=r"no table gold.fact_sale; did you mean gold.fact_sales"):

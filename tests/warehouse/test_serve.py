@@ -349,7 +349,8 @@ def test_it_stops_when_asked_also_in_the_middle_of_a_query(make_gold: Callable[[
         thread.start()
         time.sleep(1)
         server.process.send_signal(number)
-        assert server.process.wait(20) == 0
+        told = server.process.communicate(timeout=20)[1]
+        assert (server.process.returncode, told) == (0, "stopped\n")
         thread.join(20)
         assert len(ended) == 1
 

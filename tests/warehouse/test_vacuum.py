@@ -1,11 +1,14 @@
 """Vacuum leaves every kept release its Delta tables, and the next publish its changes, however old all of it is."""
 
+import json
 import os
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from deltalake.exceptions import DeltaError
 
@@ -13,7 +16,7 @@ from lake.errors import PermanentFailure, TransientFailure
 from lake.lock import hold
 from warehouse.files import Shelf
 from warehouse.release import releases
-from warehouse.vacuum import vacuum
+from warehouse.vacuum import TRAININGS, vacuum
 
 FACT = "gold.fact_sales"
 KEPT = 3
@@ -77,6 +80,23 @@ def test_the_next_publish_applies_changes_as_before(gold: Any) -> None:
     gold.assert_equal()
 
 
+def test_what_a_model_was_trained_on_stays_for_its_last_trainings(gold: Any) -> None:
+    at = versions(gold)
+    ml = gold.settings.ml.model_copy(update={"keep": 1})
+    gold.settings = gold.settings.model_copy(update={"ml": ml})
+    for minute, version in enumerate((at[1], at[2])):
+        row = {"model": "any", "trained_at": datetime(2026, 1, 1, 0, minute, tzinfo=UTC), "versions": json.dumps({FACT: version})}
+        rows = pa.Table.from_pylist([row])
+        gold.lake.create(TRAININGS, rows.schema)
+        gold.lake.append(TRAININGS, rows)
+    before = revenue(gold, at[2])
+    age(gold)
+    vacuum(gold.settings)
+    assert revenue(gold, at[2]) == before
+    with pytest.raises((DeltaError, PermanentFailure, OSError)):
+        revenue(gold, at[1])
+
+
 def test_a_release_that_was_gone_back_to_is_protected_too(gold: Any) -> None:
     from warehouse.rollback import rollback
 
@@ -122,3 +142,21 @@ def test_bronze_that_is_being_captured_is_left_alone(gold: Any, monkeypatch: pyt
     assert (bronze / "staged-1" / "part.parquet").exists()
     assert vacuum(gold.settings).tables["bronze.shop.db.t"].files == 1
     assert Shelf.of(gold.settings).numbers() == [3, 4, 5]
+
+
+def test_a_table_that_cannot_be_read_is_named_and_the_others_are_done(gold: Any) -> None:
+    gold.add("gold.broken", gold.sales(gold.sale(1)))
+    (Path(gold.lake.path("gold.broken")) / "_delta_log" / f"{1:020}.json").write_text("no JSON")
+    age(gold)
+    report = vacuum(gold.settings)
+    assert list(report.errors) == ["gold.broken"]
+    assert report.tables[FACT].files
+
+
+def test_tables_below_ref_are_their_owner_s(gold: Any) -> None:
+    gold.lake.create("ref.theirs", gold.sales().schema)
+    for number in range(3):
+        gold.lake.overwrite("ref.theirs", gold.sales(gold.sale(number)))
+    age(gold)
+    assert not any(name.startswith("ref.") for name in vacuum(gold.settings).tables)
+    assert gold.lake.read("ref.theirs", 1).num_rows == 1

@@ -36,13 +36,13 @@ class Session:
         result = self._connection
         for statement in duckdb.extract_statements(text):
             verb, name = written(statement.query) or ("", "")
-            fresh = self._own(verb, name) if name else ""
+            undo = self._own(verb, name) if name else ""
             try:
                 result = self._connection.execute(statement.query, *parameters)
             except duckdb.Error:
-                if fresh:  # within a transaction the copy is gone with it
-                    with suppress(duckdb.Error):
-                        self._connection.execute(f"DROP TABLE {fresh}")
+                if undo:
+                    with suppress(duckdb.Error):  # within a transaction it is undone with that
+                        self._connection.execute(undo)
                 raise
             if verb in ("drop", "alter"):  # a table that got another name is gone, too
                 self._bury(name)
@@ -69,7 +69,7 @@ class Session:
         return shown
 
     def _own(self, verb: str, name: str) -> str:
-        """Copy the release's table `name` into the clone, unless it has one or another is meant; the copy's name."""
+        """Copy the release's table `name` into the clone, unless it has one or another is meant; the SQL that undoes it."""
         found = self._found(name)
         if found is None:
             return ""
@@ -78,22 +78,20 @@ class Session:
             if verb not in ("create", "replace"):
                 raise UsageError(f"{found[0]}.{found[1]} {_DROPPED}: cartlake undrop {self._clone.name} {found[0]}.{found[1]}")
             self._connection.execute(f"DROP VIEW {OWN}.{place}")
-        elif verb != "replace" and not self._has(OWN, *found) and self._has(BASE, *found):
+            return _burial(*found)
+        if verb != "replace" and not self._has(OWN, *found) and self._has(BASE, *found):
             selection = enums.as_text(self._connection, f"{BASE}.{place}")
             limit = " LIMIT 0" * (verb == "drop")
             self._connection.execute(f"CREATE TABLE {OWN}.{place} AS SELECT {selection} FROM {BASE}.{place}{limit}")
             self._comment(*found)
-            return f"{OWN}.{place}"
+            return f"DROP TABLE {OWN}.{place}"
         return ""
 
     def _bury(self, name: str) -> None:
         """After a DROP: the release's table of that name must not come to light again."""
         found = self._found(name)
         if found is not None and self._has(BASE, *found) and not self._has(OWN, *found):
-            told = f"{found[0]}.{found[1]} {_DROPPED}"
-            self._connection.execute(
-                f"CREATE VIEW {OWN}.{quoted(found[0])}.{quoted(found[1])} AS SELECT error({literal(told)}) AS dropped"
-            )
+            self._connection.execute(_burial(*found))
 
     def _found(self, name: str) -> tuple[str, str] | None:
         """Schema and table, as the release or the clone writes them, of a name in SQL; None of one that neither has."""
@@ -129,6 +127,12 @@ class Session:
             what = f"COLUMN {place}.{quoted(column)}" if column else f"TABLE {place}"
             if comment:
                 self._connection.execute(f"COMMENT ON {what} IS {literal(comment)}")
+
+
+def _burial(schema: str, table: str) -> str:
+    """A view in the place of a table that was dropped, which says so."""
+    told = literal(f"{schema}.{table} {_DROPPED}")
+    return f"CREATE VIEW {OWN}.{quoted(schema)}.{quoted(table)} AS SELECT error({told}) AS dropped"
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +12,7 @@ from lake.config import Settings
 from lake.crash import crash_point
 from lake.errors import PermanentFailure, UsageError
 from lake.lock import hold
-from warehouse.errors import nearest
+from warehouse.errors import like
 from warehouse.files import Shelf, sync
 
 log = logging.getLogger(__name__)
@@ -70,7 +69,7 @@ def choose(settings: Settings, name: str) -> Clone:
     there = clones(settings)
     found = next((clone for clone in there if clone.name == name), None)
     if found is None:
-        raise UsageError(f"there is no clone {name}; {_near(name, there)}")
+        raise UsageError(f"there is no clone {name}{like(name, [clone.name for clone in there])}")
     return found
 
 
@@ -104,7 +103,8 @@ def undrop(settings: Settings, name: str) -> Clone:
         found = next((clone for clone in there if clone.name == name), None)
         if found is None:
             raise UsageError(
-                f"no clone {name} was dropped in the last {settings.warehouse.retention_days} days; {_near(name, there)}"
+                f"no clone {name} was dropped in the last {settings.warehouse.retention_days} days"
+                + like(name, [clone.name for clone in there])
             )
         if any(clone.name == name for clone in clones(settings)):
             raise UsageError(f"there is a clone {name} again; drop that first: cartlake clone {name} --drop")
@@ -178,12 +178,3 @@ def _said(state: Path) -> tuple[int, datetime]:
             f'{state} is not as it was written ({error}); write {{"release": N, "made_at": "YYYY-MM-DDTHH:MM:SS+00:00"}} '
             "into it, or remove the folder"
         ) from error
-
-
-def _near(name: str, there: list[Clone]) -> str:
-    names: Iterator[str] = (clone.name for clone in there)
-    listed = sorted(set(names))
-    if not listed:
-        return "there is none at all"
-    near = nearest(name, listed)
-    return near if near.startswith("did you") else f"there are: {', '.join(listed)}"

@@ -8,6 +8,8 @@ calendar   last year and moving windows as another calendar to join
 where      the condition of a question, from SQL
 routing    the smallest table that answers exactly
 compiled   a question as one query
+behind     the rows behind a number
 answers    a question asked of a release
+prepared   questions of one shape, compiled once
 shown      values for people
 """

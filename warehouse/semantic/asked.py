@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from lake.errors import UsageError
+from warehouse.errors import like
 from warehouse.semantic import where as condition
 from warehouse.semantic.calendar import finest
 from warehouse.semantic.declared import Declared, Metric
-from warehouse.semantic.names import like
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,13 @@ class Star:
         table = self.tables[declared.table]
         return table.filter(self._said(model, "filter", declared.filter, table)) if declared.filter else table
 
+    def semantic_rows(self, model: str) -> ir.Table:
+        """`rows` with the model's own dimensions as columns: a condition would find a column of the table before a dimension."""
+        rows, declared = self.rows(model), self.declared.models[model]
+        return rows.mutate(
+            **{name: self._said(model, f"dimensions.{name}", d.expr, rows) for name, d in declared.dimensions.items()}
+        )
+
     def members(self, model: str, key: str) -> ir.Table:
         """A dimension's table: its key, its day if it is the calendar, its dimensions; computed once a member, not a fact."""
         table = self.rows(model)
@@ -72,10 +79,7 @@ class Star:
     def semantic(self, model: str, measures: Mapping[str, str], joined: Iterable[str], members: Tables) -> Any:
         """The model for boring-semantic-layer, with these measures and joins; `members` stand in for joined models' tables."""
         declared = self.declared.models[model]
-        rows = self.rows(model)
-        # As columns, because a condition would find a column of the table before a dimension of the same name.
-        own = {name: self._said(model, f"dimensions.{name}", d.expr, rows) for name, d in declared.dimensions.items()}
-        tables = {model: rows.mutate(**own)}
+        tables = {model: self.semantic_rows(model)}
         config: dict[str, Any] = {}
         joins = {name: declared.joins[name] for name in joined}
         for name, join in joins.items():

@@ -15,7 +15,7 @@ import sqlglot
 from sqlglot import exp
 
 from lake.errors import UsageError
-from warehouse.semantic.names import like
+from warehouse.errors import like
 
 Column = Callable[[str], ir.Value]
 _COMPARE: Mapping[type[exp.Expr], Callable[[Any, Any], Any]] = {

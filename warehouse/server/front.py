@@ -3,7 +3,6 @@
 import errno
 import itertools
 import logging
-import secrets
 import socket
 import threading
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from lake.errors import CartlakeError, UsageError
 from warehouse import duck
 from warehouse.describe import literal, quoted
 from warehouse.server.pool import Pool
+from warehouse.server.secret import kept_in
 
 log = logging.getLogger(__name__)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -43,19 +43,7 @@ def serving(settings: Settings) -> Iterator["Front"]:
 
 def token_of(settings: Settings) -> str:
     """The token of the settings; without one, that of data/serve_token, which is made on first use for its owner alone."""
-    token = settings.serve.token.get_secret_value()
-    file = settings.data / _TOKEN_FILE
-    if not token:
-        with suppress(FileExistsError):
-            settings.data.mkdir(parents=True, exist_ok=True)
-            part = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-            part.touch(mode=0o600)
-            part.write_text(secrets.token_hex(16) + "\n")
-            try:
-                file.hardlink_to(part)  # two servers that start together end up with one token
-            finally:
-                part.unlink()
-        token = file.read_text().strip()
+    token = settings.serve.token.get_secret_value() or kept_in(settings.data / _TOKEN_FILE)
     if len(token) < 4:
         raise UsageError("the token of the SQL server has fewer than 4 characters; set CARTLAKE_SERVE__TOKEN to a longer one")
     return token

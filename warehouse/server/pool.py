@@ -132,6 +132,7 @@ class _Worker:
         self.process.start()
         theirs.close()
         self.unsound = False
+        self._ending = threading.Lock()
 
     def opened(self) -> None:
         """Wait until the release is open."""
@@ -174,10 +175,12 @@ class _Worker:
         return self.process.exitcode
 
     def end(self) -> None:
+        """From any thread, any number of times: who waits for an answer ends it as the pool does when it is closed."""
         self.unsound = True
         self.process.kill()
         self.process.join()
-        self._channel.close()  # last: somebody may be reading from it
+        with self._ending:  # two closes at once would close a file number twice
+            self._channel.close()  # last: somebody may be reading from it
 
 
 class _Source(io.RawIOBase):

@@ -1,9 +1,12 @@
 """The shop goes on: day by day at once, or live at a rate, in ordinary transactions of the application's own account."""
 
+import signal
+import threading
 import time
 from bisect import bisect_left
 from collections import Counter
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -63,20 +66,31 @@ def _live(shop: "_Shop", rate: float, on_progress: Progress) -> list[dict[str, A
     """The events of a day, in its order, evenly at the rate; then those of another. One order a transaction."""
     counts: Counter[str] = Counter()
     done = 0
-    try:
-        while True:
+    with _until_interrupted() as stopped:
+        while not stopped.is_set():
             begin = max(datetime.now(UTC).replace(tzinfo=None, microsecond=0), shop.last_moment() + timedelta(seconds=1))
             started, now = time.monotonic(), shop.now(begin.date())
             moments = [event.at for event in plan.day(shop.world, now, begin.date(), together=1)]
             for event in plan.day(shop.world, now, begin.date(), _evenly(begin, moments, rate), together=1):
                 # Relative to `begin`, not to the present: a shop that traded days ahead goes on from there.
-                time.sleep(max(0.0, (event.at - begin).total_seconds() - (time.monotonic() - started)))
+                if stopped.wait(max(0.0, (event.at - begin).total_seconds() - (time.monotonic() - started))):
+                    break
                 shop.apply(event)
                 counts.update(event.counts)
                 done += 1
                 on_progress("events", done, 0)
-    except KeyboardInterrupt:
-        return [{"day": date.today()} | {word: counts[word] for word in _WORDS}]
+    return [{"day": date.today()} | {word: counts[word] for word in _WORDS}]
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[threading.Event]:
+    """Set by Ctrl-C: an exception would end an event in its midst, and one raised in a driver's clean-up is lost."""
+    stopped = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: stopped.set())
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _evenly(begin: datetime, moments: list[datetime], rate: float) -> plan.Clock:

@@ -35,3 +35,17 @@ INSERT INTO gold.fact_returns VALUES
 INSERT INTO gold.fact_web_sessions VALUES
 (1, 20250301, 'search', '/', 1, false), (2, 20250301, 'search', '/a', 0, false), (3, 20250302, 'direct', '/', 0, true),
 (4, 20250302, 'mail', '/', 0, false), (5, 20250401, 'mail', '/', 2, false), (6, 20250401, 'mail', '/', 3, true);
+ALTER TABLE gold.fact_web_sessions ADD COLUMN products INT DEFAULT 0;
+ALTER TABLE gold.fact_web_sessions ADD COLUMN carts INT DEFAULT 0;
+ALTER TABLE gold.fact_web_sessions ADD COLUMN checkouts INT DEFAULT 0;
+-- the second visit looked at something; the fourth went straight to the checkout; a program looked, too
+UPDATE gold.fact_web_sessions SET products = 2 WHERE session_key IN (2, 3);
+UPDATE gold.fact_web_sessions SET checkouts = 1 WHERE session_key = 4;
+CREATE TABLE gold.agg_search_terms AS
+  FROM (VALUES (20250301, 'lamp', 3, 2), (20250302, 'lamp', 1, 1), (20250401, 'novel', 5, 4)) t(date_key, term, searches, visitors);
+-- nobody ordered on the first day
+ALTER TABLE gold.agg_search_terms ADD COLUMN with_order BIGINT DEFAULT 0;
+UPDATE gold.agg_search_terms SET with_order = CASE term WHEN 'lamp' THEN 1 ELSE 2 END WHERE date_key <> 20250301;
+CREATE TABLE gold.customer_segments AS
+  FROM (VALUES (1, 'Regulars', 100.00::DECIMAL(18, 2)), (2, 'Regulars', 0.01), (3, 'One-time buyers', 10.05), (4, 'One-time buyers', 10.00),
+               (5, 'One-time buyers', 10.00)) t(customer_id, segment, monetary);

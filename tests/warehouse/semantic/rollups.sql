@@ -1,7 +1,8 @@
 -- The rollups, written by hand from the facts of gold.sql as transforms/gold describes them.
 CREATE TABLE gold.agg_customer_lifetime AS
   SELECT customer_id, strptime(min(date_key)::VARCHAR, '%Y%m%d')::DATE AS first_sale_date, count(DISTINCT order_id) AS frequency,
-         if(count(DISTINCT order_id) > 1, 'Loyal customers', 'New customers') AS segment
+         if(count(DISTINCT order_id) > 1, 'Loyal customers', 'New customers') AS segment,
+         1 + (customer_id % 5)::INT AS recency_score, if(count(DISTINCT order_id) > 1, 5, 1) AS frequency_score
   FROM gold.fact_sales WHERE customer_id IS NOT NULL GROUP BY 1;
 CREATE TABLE gold.agg_sales_daily AS
   WITH every AS (
@@ -25,4 +26,7 @@ CREATE TABLE gold.cube_sales AS
   GROUP BY CUBE (year, country, category, channel);
 CREATE TABLE gold.agg_funnel AS
   SELECT date_key, traffic_channel, count(*) FILTER (NOT is_bot) AS visits, count(*) FILTER (NOT is_bot AND orders > 0) AS ordered,
+         count(*) FILTER (NOT is_bot AND (products > 0 OR carts > 0 OR checkouts > 0 OR orders > 0)) AS product,
+         count(*) FILTER (NOT is_bot AND (carts > 0 OR checkouts > 0 OR orders > 0)) AS cart,
+         count(*) FILTER (NOT is_bot AND (checkouts > 0 OR orders > 0)) AS checkout,
          count(*) FILTER (is_bot) AS bots FROM gold.fact_web_sessions GROUP BY 1, 2;

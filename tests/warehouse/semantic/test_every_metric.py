@@ -75,6 +75,27 @@ BY_HAND: dict[str, list[tuple[str, str]]] = {
             "FULL JOIN (SELECT date, sum(quantity) b FROM back GROUP BY ALL) USING (date)",
         ),
     ],
+    "visits_with_product": [
+        (
+            "traffic_channel",
+            f"SELECT traffic_channel, countif(products + carts + checkouts + orders > 0) FROM {PEOPLE} GROUP BY ALL",
+        ),
+        ("landing_page", f"SELECT landing_page, countif(products + carts + checkouts + orders > 0) FROM {PEOPLE} GROUP BY ALL"),
+    ],
+    "visits_with_cart": [("month", f"SELECT {PEOPLE_MONTH}, countif(carts + checkouts + orders > 0) FROM {PEOPLE} GROUP BY ALL")],
+    "visits_with_checkout": [("", f"SELECT countif(checkouts + orders > 0) FROM {PEOPLE}")],
+    "searches": [
+        ("term", "SELECT term, sum(searches) FROM gold.agg_search_terms GROUP BY ALL"),
+        ("month", f"SELECT {PEOPLE_MONTH}, sum(searches) FROM gold.agg_search_terms GROUP BY ALL"),
+        ("term,month", f"SELECT term, {PEOPLE_MONTH}, sum(searches) FROM gold.agg_search_terms GROUP BY ALL"),
+    ],
+    "searches_with_order": [
+        ("term", "SELECT term, sum(with_order) FROM gold.agg_search_terms GROUP BY ALL"),
+        ("month", f"SELECT {PEOPLE_MONTH}, sum(with_order) FROM gold.agg_search_terms GROUP BY ALL"),
+    ],
+    "segmented_customers": [("kind", "SELECT segment, count(*) FROM gold.customer_segments GROUP BY ALL")],
+    "segmented_value": [("kind", "SELECT segment, sum(monetary) FROM gold.customer_segments GROUP BY ALL")],
+    "value_per_customer": [("kind", "SELECT segment, sum(monetary), count(*) FROM gold.customer_segments GROUP BY ALL")],
     "visits": [("traffic_channel", f"SELECT traffic_channel, count(*) FROM {PEOPLE} GROUP BY ALL")],
     "visits_with_order": [
         ("day", f"SELECT strptime(date_key::VARCHAR, '%Y%m%d')::DATE, count(*) FILTER (orders > 0) FROM {PEOPLE} GROUP BY ALL")
@@ -86,7 +107,13 @@ BY_HAND: dict[str, list[tuple[str, str]]] = {
         ),
         ("landing_page", f"SELECT landing_page, avg((orders > 0)::INT) FROM {PEOPLE} GROUP BY ALL"),
     ],
-    "buyers": [("", "SELECT count(DISTINCT customer_id) FROM sold")],
+    "buyers": [
+        ("", "SELECT count(DISTINCT customer_id) FROM sold"),
+        (
+            "recency_score,frequency_score",
+            f"SELECT recency_score::VARCHAR, frequency_score::VARCHAR, count(*) FROM {BUYERS} GROUP BY ALL",
+        ),
+    ],
     "repeat_buyers": [
         (
             "",
@@ -151,7 +178,7 @@ def test_every_metric_is_written_by_hand() -> None:
 @pytest.mark.parametrize(("metric", "by", "sql"), [(metric, by, sql) for metric, cuts in BY_HAND.items() for by, sql in cuts])
 def test_a_metric_is_what_its_sql_is(shop: Any, metric: str, by: str, sql: str) -> None:
     expected = shop.sql(sql)
-    if metric in ("average_order_value", "revenue_28d"):
+    if metric in ("average_order_value", "revenue_28d", "value_per_customer"):
         expected = [(*row[:-2], _divided(*row[-2:])) for row in expected]
     found = shop.ask(metric, by=by)
     assert len(found) > 0

@@ -1,0 +1,1 @@
+"""The sales forecast: revenue per category and day, and by month."""

@@ -1,0 +1,1 @@
+"""Whether models may still be trusted: drift of what they are asked and of what they say, and what came true."""

@@ -1,0 +1,1 @@
+"""Which products to show beside a basket, and to a customer."""

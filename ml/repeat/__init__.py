@@ -1,0 +1,1 @@
+"""Will a customer buy again within 30 days?"""

@@ -1,0 +1,1 @@
+"""Which kinds of customers there are, and who is of which."""

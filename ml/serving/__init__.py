@@ -1,0 +1,1 @@
+"""Champions over HTTP, by MLflow's own protocol, without Java."""

@@ -1,0 +1,95 @@
+"""The monthly report as a flow: a file always, a mail where somebody is named, on a real Prefect server and a real SMTP one."""
+
+import email
+import email.policy
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from lake.config import Settings
+
+ROOT = Path(__file__).parents[2]
+MONTH = "2026-10"
+
+
+class Inbox:
+    """What a mail server was given."""
+
+    def __init__(self) -> None:
+        self.mails: list[Any] = []
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # aiosmtpd's name
+        self.mails.append((envelope.rcpt_tos, email.message_from_bytes(envelope.content, policy=email.policy.default)))
+        return "250 OK"
+
+
+@pytest.fixture
+def inbox() -> Iterator[tuple[Inbox, int]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    found = Inbox()
+    controller = Controller(found, hostname="127.0.0.1", port=port)
+    controller.start()
+    yield found, port
+    controller.stop()
+
+
+@pytest.fixture
+def run(small_shop: Settings, make_settings: Callable[..., Settings], tmp_path: Path) -> Callable[..., Any]:
+    """Lines of Python before and after the flow, in a process of its own with a Prefect server that lives as long."""
+    home = make_settings().home
+
+    def ran(before: str = "", **env: str) -> "subprocess.CompletedProcess[str]":
+        program = f"{before}\nimport asyncio\nfrom flows.report import report\nasyncio.run(report({MONTH!r}))"
+        return subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "CARTLAKE_CONFIG": str(home / "cartlake.toml"),
+                "CARTLAKE_DATA": str(small_shop.data),
+                "CARTLAKE_REPORT__FOLDER": str(tmp_path / "reports"),
+                "PREFECT_HOME": str(tmp_path / "prefect"),
+                "PREFECT_API_URL": "",
+                "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+                "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+                "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+                **env,
+            },
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return ran
+
+
+def test_it_is_dropped_as_a_file_and_mailed_to_whom_it_may_concern(run: Any, inbox: tuple[Inbox, int], tmp_path: Path) -> None:
+    found, port = inbox
+    block = (
+        "from prefect_email import EmailServerCredentials\n"
+        f"EmailServerCredentials(smtp_server='127.0.0.1', smtp_port={port}, smtp_type='INSECURE').save('cartlake')"
+    )
+    done = run(block, CARTLAKE_REPORT__MAIL_TO="owner@example.com", CARTLAKE_REPORT__MAIL_FROM="cartlake@example.com")
+    assert done.returncode == 0, done.stderr
+    file = tmp_path / "reports" / f"sales-{MONTH}.html"
+    [(to, mail)] = found.mails
+    assert to == ["owner@example.com"]
+    assert mail["Subject"] == f"Cartlake: sales-{MONTH}"
+    [attached] = list(mail.iter_attachments())
+    assert attached.get_payload(decode=True) == file.read_bytes()
+
+
+def test_without_a_mail_server_the_report_is_there_and_the_way_out_is_said(run: Any, tmp_path: Path) -> None:
+    done = run(CARTLAKE_REPORT__MAIL_TO="owner@example.com")
+    assert done.returncode != 0
+    assert "Prefect has no block email-server-credentials/cartlake" in done.stderr
+    assert (tmp_path / "reports" / f"sales-{MONTH}.html").exists()

@@ -1,0 +1,42 @@
+"""Rows in quarantine: how many each rule keeps out, and what they look like."""
+
+import json
+
+import polars as pl
+
+from lake.config import Settings
+from lake.delta import Lake
+from transforms import quarantine
+
+SAMPLES = 20
+
+
+def counts(settings: Settings) -> pl.DataFrame:
+    """Rows in quarantine, most first: table (such as quarantine.sales), rule, rows."""
+    found = quarantine.counts(Lake(settings.lake_root))
+    rows = [(place, rule, count) for place, rules in found.items() for rule, count in rules.items()]
+    frame = pl.DataFrame(rows, schema={"table": pl.String, "rule": pl.String, "rows": pl.Int64}, orient="row")
+    return frame.sort("rows", "table", "rule", descending=[True, False, False])
+
+
+def samples(settings: Settings, table: str, rule: str, limit: int = SAMPLES) -> pl.DataFrame:
+    """The newest rows of a quarantine that break a rule, as they came; what capture adds to a row is left out."""
+    # Not by the filters of `read`: they find nothing where the log has no bounds of the rules' texts.
+    held = Lake(settings.lake_root).read(table, columns=["key", "rule", "raw", "quarantined_at"])
+    mine = pl.DataFrame(held).filter(pl.col("rule") == rule)
+    newest = mine.sort("quarantined_at", "key", descending=[True, False]).head(limit)
+    rows = [_raw(text) for text in newest["raw"].to_list()]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pl.DataFrame({name: [row.get(name) for row in rows] for name in names}, schema=dict.fromkeys(names, pl.String))
+
+
+def _raw(text: str) -> dict[str, str | None]:
+    """The columns of a row in quarantine; a line of a file is one column."""
+    try:
+        row = json.loads(text)
+    except ValueError:
+        row = None
+    if not isinstance(row, dict):
+        return {"text": text}
+    own = {name: value for name, value in row.items() if not name.startswith("_") or name == "_id"}
+    return {name: value if value is None or isinstance(value, str) else json.dumps(value) for name, value in own.items()}

@@ -1,0 +1,66 @@
+"""Sales: how much, of what, where, and what changed."""
+
+import altair as alt
+import streamlit as st
+
+from warehouse.dashboard import charts, countries, sales
+from warehouse.dashboard.page import Page
+from warehouse.dashboard.parts import draw
+
+TITLE, ICON, ORDER = "Sales", ":material/storefront:", 1
+_WORSE_WHEN_MORE = ("return_rate",)
+_CHANGES = ("category", "product_type", "brand", "product", "country", "channel")
+_OUTLINES = alt.topo_feature("/assets/countries.json", "countries")
+
+
+def show(page: Page) -> None:
+    _tiles(page)
+    drawn = sales.charts_of(page, _OUTLINES)
+    time = next(iter(drawn))
+    for left, right in ((time, "Revenue by category"), ("Revenue by country", "Top products")):
+        for place, title in zip(st.columns(2), (left, right), strict=True):
+            with place:
+                st.subheader(title)
+                draw(drawn[title])
+    nowhere = [name for name in sales.most(page, "country")["country"].to_list() if countries.number(name) is None]
+    if nowhere:
+        st.caption("Not on the map: " + ", ".join(nowhere))
+    _what_changed(page)
+    _phones(page)
+
+
+def _tiles(page: Page) -> None:
+    before = page.filters.span.before().text()
+    for place, (name, now, was) in zip(st.columns(len(sales.FIGURES)), sales.figures(page), strict=True):
+        metric = page.reader.metric(name)
+        place.metric(
+            sales.label(name),
+            charts.short(now, metric.format),
+            charts.change(now, was, metric.format),
+            delta_color="inverse" if name in _WORSE_WHEN_MORE else "normal",
+            help=f"{metric.description}. {before}: {charts.short(was, metric.format)}",
+            border=True,
+        )
+
+
+@st.fragment
+def _what_changed(page: Page) -> None:
+    """Which of a dimension fell and which rose; another choice of it redraws nothing else."""
+    left, right = st.columns([2, 1])
+    left.subheader("What changed")
+    dimension = right.selectbox("by", _CHANGES, format_func=sales.label, key="by", bind="query-params")
+    rows = sales.changed(page, dimension)
+    draw(sales.changes(rows) if rows.height else None)
+    st.caption(f"{page.filters.span.text()} less {page.filters.span.before().text()}; what fell most is first.")
+
+
+@st.fragment
+def _phones(page: Page) -> None:
+    left, right = st.columns([2, 1])
+    left.subheader("Mobile phones by quarter")
+    years = list(range(page.known.last.year, page.known.first.year - 1, -1))
+    year = right.selectbox("of", years, key="phones", bind="query-params")
+    rows = sales.phones(page, year)
+    title = f"Revenue of mobile phones in {year}"
+    drawn = charts.bars(rows, "quarter", "revenue", "money", title=title, upright=True) if rows.height else None
+    draw(drawn, f"No mobile phone was sold in {year} with these filters.")

@@ -1,0 +1,155 @@
+"""A month of the Sales page as one file, HTML or PDF, that needs nothing else: its charts are drawn here, as SVG."""
+
+import base64
+import html
+import json
+import secrets
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import altair as alt
+
+from lake.config import Settings
+from lake.errors import UsageError
+from warehouse.dashboard import charts, periods, sales
+from warehouse.dashboard.filters import Filters
+from warehouse.dashboard.page import Page
+from warehouse.dashboard.periods import Span
+from warehouse.dashboard.reader import Reader
+from warehouse.release import Release, choose, releases
+
+_ASSETS = Path(__file__).parent / "assets"
+_WIDTH = 640  # of a chart, in pixels
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number of the report: what it is, as it is shown, and its change against the month before."""
+
+    name: str
+    value: str
+    change: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a report says, whatever it is written as. `charts` are titles with a description in words and an SVG each."""
+
+    title: str
+    about: str
+    figures: tuple[Figure, ...]
+    charts: tuple[tuple[str, str, str], ...]
+
+
+def write(settings: Settings, month: str | None = None, file: Path | None = None, release: int | None = None) -> Path:
+    """Write the report of a month, such as 2026-10; of the last whole month that the release knows, unless given.
+
+    `file` ends in .html or .pdf; without one it is `report.folder`/sales-2026-10.html. An older file of that name is replaced
+    when the new one is whole. UsageError for a month that the release does not know, or another ending.
+    """
+    if file is not None and file.suffix not in (".html", ".pdf"):
+        raise UsageError(f"{file}: a report's name ends in .html or .pdf")
+    chosen = choose(settings, release)
+    reader = Reader(settings, chosen)
+    try:
+        known = reader.days()
+        if known is None:
+            raise UsageError(f"release {chosen.number} has no sales to report")
+        span = _month(month, known)
+        made = contents(Page(settings, reader, Filters(span, {}), known, tuple(releases(settings))), chosen)
+    finally:
+        reader.close()
+    file = file or settings.report.folder / f"sales-{span.first:%Y-%m}.html"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    part.write_bytes(_as_pdf(made) if file.suffix == ".pdf" else _as_html(made).encode())
+    part.replace(file)
+    return file
+
+
+def contents(page: Page, release: Release) -> Contents:
+    """The tiles and charts of the Sales page for the days of a page."""
+    before = page.filters.span.before()
+    figures = tuple(
+        Figure(
+            sales.label(name),
+            charts.short(now, page.reader.metric(name).format),
+            charts.change(now, was, page.reader.metric(name).format) or "nothing to compare",
+        )
+        for name, now, was in sales.figures(page)
+    )
+    outlines = alt.InlineData(
+        values=json.loads((_ASSETS / "countries.json").read_text()),
+        format=alt.TopoDataFormat(feature="countries", type="topojson"),
+    )
+    drawn = tuple(
+        (title, str(chart.description), _svg(chart))
+        for title, chart in sales.charts_of(page, outlines).items()
+        if chart is not None
+    )
+    about = (
+        f"{page.filters.span.text()}, compared with {before.text()}. Release {release.number} of {release.at:%d %b %Y %H:%M} UTC."
+    )
+    return Contents(f"Sales, {page.filters.span.first:%B %Y}", about, figures, drawn)
+
+
+def _month(asked: str | None, known: Span) -> Span:
+    if asked is None:
+        asked = f"{periods.last_whole_month(known).first:%Y-%m}"
+    try:
+        span = periods.month(asked)
+    except ValueError:
+        raise UsageError(f"{asked} is no month; write it as 2026-10") from None
+    if span.last < known.first or span.first > known.last:
+        raise UsageError(f"nothing is known of {asked}: sales are from {known.first:%Y-%m} to {known.last:%Y-%m}")
+    return Span(span.first, min(span.last, known.last))
+
+
+def _svg(chart: Any) -> str:
+    """The chart as SVG; its fonts are those of whoever opens the file."""
+    import vl_convert
+
+    described = chart.properties(width=_WIDTH).configure(
+        font="sans-serif",
+        background="transparent",
+        view=alt.ViewConfig(stroke=None),
+        point=alt.OverlayMarkDef(color=charts.COLOURS[0]),
+    )
+    return str(vl_convert.vegalite_to_svg(described.to_dict()))
+
+
+def _as_html(made: Contents) -> str:
+    figures = "".join(
+        f"<div><dt>{html.escape(f.name)}</dt><dd>{html.escape(f.value)}</dd><dd class=change>{html.escape(f.change)}</dd></div>"
+        for f in made.figures
+    )
+    drawn = "".join(
+        f"<section><h2>{html.escape(title)}</h2>"
+        f'<img alt="{html.escape(told, quote=True)}" src="data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}">'
+        "</section>"
+        for title, told, svg in made.charts
+    )
+    page = Template((_ASSETS / "report.html").read_text())
+    return page.substitute(title=html.escape(made.title), about=html.escape(made.about), figures=figures, charts=drawn)
+
+
+def _as_pdf(made: Contents) -> bytes:
+    """Set by Typst, which has its fonts with it. Texts reach it as data, so that none is taken for markup."""
+    import typst
+
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (_, _, svg) in enumerate(made.charts):
+            (Path(folder) / f"{number}.svg").write_text(svg)
+        data = {
+            "title": made.title,
+            "about": made.about,
+            "figures": [[f.name, f.value, f.change] for f in made.figures],
+            "charts": [[title, told, f"{number}.svg"] for number, (title, told, _) in enumerate(made.charts)],
+        }
+        (Path(folder) / "report.json").write_text(json.dumps(data))
+        main = Path(folder) / "report.typ"
+        main.write_text((_ASSETS / "report.typ").read_text())
+        return bytes(typst.compile(str(main)))

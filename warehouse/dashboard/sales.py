@@ -1,0 +1,86 @@
+"""What the Sales page and the monthly report say: numbers and charts of the metrics layer."""
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from warehouse.dashboard import charts
+from warehouse.dashboard.charts import Chart
+from warehouse.dashboard.filters import is_in
+from warehouse.dashboard.page import Page
+
+FIGURES = ("revenue", "orders", "average_order_value", "gross_margin", "return_rate")
+PHONES = "smart phone"
+TOP = 10
+
+
+def figures(page: Page) -> list[tuple[str, Any, Any]]:
+    """Each figure's metric with its value in the days of the page and in the days before."""
+    now, before = (
+        page.reader.ask(*FIGURES, where=page.filters.where(span)).row(0, named=True)
+        for span in (page.filters.span, page.filters.span.before())
+    )
+    return [(name, now[name], before[name]) for name in FIGURES]
+
+
+def label(name: str) -> str:
+    """A metric's or dimension's name for people."""
+    return name.replace("_", " ").capitalize()
+
+
+def over_time(page: Page) -> pl.DataFrame:
+    """Revenue by month, or by day where the days are few."""
+    grain = "month" if page.filters.span.days > 92 else "day"
+    return page.reader.ask("revenue", by=[grain], where=page.filters.where(), order=[grain])
+
+
+def most(page: Page, dimension: str, limit: int | None = None) -> pl.DataFrame:
+    """Revenue by a dimension, the most first."""
+    return page.reader.ask("revenue", by=[dimension], where=page.filters.where(), order=["revenue desc"], limit=limit)
+
+
+def changed(page: Page, dimension: str) -> pl.DataFrame:
+    """Revenue by a dimension, before and now, with the difference; what fell most first."""
+    now, before = (
+        page.reader.ask("revenue", by=[dimension], where=page.filters.where(span))
+        for span in (page.filters.span, page.filters.span.before())
+    )
+    both = now.join(before.rename({"revenue": "before"}), on=dimension, how="full", coalesce=True)
+    both = both.with_columns(pl.col("revenue", "before").fill_null(0))
+    return both.with_columns(change=pl.col("revenue") - pl.col("before")).sort("change", dimension)
+
+
+def phones(page: Page, year: int) -> pl.DataFrame:
+    """Revenue of mobile phones by quarter of a year, with what the page is cut to but its days."""
+    parts = [f"year = {year}", is_in("product_type", [PHONES]), page.filters.cut()]
+    return page.reader.ask("revenue", by=["quarter"], where=" AND ".join(filter(None, parts)), order=["quarter"])
+
+
+def charts_of(page: Page, outlines: Any) -> dict[str, Chart | None]:
+    """The page's charts by their titles; None where nothing was sold. `outlines` is where the map's countries come from."""
+    time, by_category, by_country = over_time(page), most(page, "category"), most(page, "country")
+    top, moved = most(page, "product", TOP), changed(page, "category")
+    grain = time.columns[0]
+    found: dict[str, tuple[pl.DataFrame, Chart]] = {
+        f"Revenue by {grain}": (time, charts.line(time, grain, "revenue", "money", title=f"Revenue by {grain}")),
+        "Revenue by category": (by_category, bars(by_category, "Revenue by category")),
+        "What changed": (moved, changes(moved)),
+        "Revenue by country": (
+            by_country,
+            charts.world(by_country, "revenue", "money", title="Revenue by country", outlines=outlines),
+        ),
+        "Top products": (top, bars(top, "Top products by revenue")),
+    }
+    return {title: chart if frame.height else None for title, (frame, chart) in found.items()}
+
+
+def bars(frame: pl.DataFrame, title: str) -> alt.Chart:
+    """Revenue by the frame's first column."""
+    return charts.bars(frame, frame.columns[0], "revenue", "money", title=title)
+
+
+def changes(moved: pl.DataFrame) -> alt.Chart:
+    """What fell most and what rose most, of a frame of `changed`."""
+    shown = pl.concat([moved.head(TOP), moved.tail(TOP)]) if moved.height > 2 * TOP else moved
+    return charts.bars(shown, moved.columns[0], "change", "money", title=f"Change of revenue by {moved.columns[0]}", signed=True)
