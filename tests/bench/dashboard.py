@@ -23,6 +23,8 @@ from table import ROOT, Row, make_shop, table, write  # type: ignore[import-not-
 
 BEGIN = "<!-- figures: make bench-dashboard -->"
 ROWS, PEOPLE, LOOKS, COLD, CHANGES = 10_000_000, 20, 30, 9, 30
+CROWD_SECONDS = 120
+COUNTRIES = ("Germany", "France", "Spain", "Italy", "Canada")
 CHANNELS = ("web", "store", "app", "marketplace")
 # Sums of the rollups; a copy of all facts multiplies them.
 SUMS = ("units", "amount", "discount", "net_amount", "returned_units", "returned_amount", "net_sales", "cost", "lines", "orders")
@@ -32,8 +34,11 @@ WATCH = """
         .observe({type: 'layout-shift', buffered: true});
     new PerformanceObserver(list => list.getEntries().forEach(e => { window.seen.lcp = e.startTime; }))
         .observe({type: 'largest-contentful-paint', buffered: true});
-    addEventListener('DOMContentLoaded', () => new MutationObserver(() => { window.seen.last = performance.now(); })
-        .observe(document.body, {childList: true, subtree: true, attributes: true, characterData: true}));
+    const of = node => (node.nodeType === Node.TEXT_NODE ? node.parentElement : node)
+        ?.closest?.('[data-testid="stMetric"], [data-testid="stVegaLiteChart"]');
+    addEventListener('DOMContentLoaded', () => new MutationObserver(list => {
+        if (list.some(change => of(change.target))) window.seen.last = performance.now();
+    }).observe(document.body, {childList: true, subtree: true, attributes: true, characterData: true}));
 """
 DRAWN = """count => {
     const app = document.querySelector('[data-testid="stApp"]');
@@ -156,14 +161,14 @@ def _looked(url: str, chromium: str, rows: int) -> list[Row]:
         ),
         Row("… layout shift, worst", f"{shift:.3f}", "<= 0.1", shift <= 0.1),
         Row(
-            "a filter changed: to the last change on the page, p50; p95",
+            "a filter changed: to the last change of a tile or chart, p50; p95",
             f"{_percentile(changes, 50) * 1000:.0f} ms; {_percentile(changes, 95) * 1000:.0f} ms",
             "p95 < 300 ms",
             _percentile(changes, 95) < 0.3,
         ),
         Row(
-            f"{PEOPLE} people at once: errors; slowest to the last chart",
-            f"{errors}; {max(crowd):.1f} s" if crowd else f"{errors}",
+            f"{PEOPLE} people ask at once: errors; median and slowest to the last chart",
+            f"{errors}; {statistics.median(crowd):.1f} s; {max(crowd):.1f} s",
             "0 errors",
             errors == 0,
         ),
@@ -199,11 +204,14 @@ def _cold(browser: Any, url: str) -> dict[str, float]:
 
 
 def _changed(page: Any, url: str, number: int) -> float:
-    """Seconds from choosing a channel to the last change that it made on the page; of days that nobody asked for before."""
+    """Seconds from choosing a channel to the last change of a tile or chart; of days that nobody asked for before."""
     _goto(page, f"{url}/?period=Custom&from=2025-01-{1 + number % 28:02}&to=2025-{6 + number // 28:02}-15")
-    page.get_by_test_id("stSidebar").get_by_role("combobox", name="Channel").click()
+    page.wait_for_timeout(300)
+    box = page.get_by_test_id("stSidebar").get_by_role("combobox", name="Channel")
     option = page.get_by_role("option", name=_channel(number), exact=True)
-    option.wait_for()
+    while not option.count():  # a page that has only just been drawn may miss a key
+        box.press("ArrowDown")
+        page.wait_for_timeout(300)
     page.wait_for_timeout(300)
     page.evaluate(
         "() => addEventListener('click', () => { window.seen.click = performance.now(); }, {capture: true, once: true})"
@@ -216,27 +224,31 @@ def _changed(page: Any, url: str, number: int) -> float:
 
 
 def _crowd(browser: Any, url: str) -> tuple[list[float], int]:
-    """Twenty open the page at once, each with a filter of its own; what went wrong with any of them."""
-    errors = 0
-    pages = []
+    """Twenty people, each with a session and a browser's store of their own, ask for another view at once.
+
+    They come one after the other: twenty browsers that start on two cores would be what is measured. Seconds until each has the
+    last chart, and how much went wrong with any of them.
+    """
+    people, wrong = [], []
     for number in range(PEOPLE):
-        page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
-        page.on("pageerror", lambda error: pages.append(error))
-        pages.append((page, f"{url}/?period={2024 + number % 2}&channel={_channel(number)}"))
-    people = [one for one in pages if isinstance(one, tuple)]
+        page = _page(browser.new_context(viewport={"width": 1400, "height": 1000}), f"{url}/?channel={_channel(number)}")
+        page.on("pageerror", lambda error: wrong.append(error))
+        people.append((page, f"{url}/?period={2024 + number % 2}&country={COUNTRIES[number % len(COUNTRIES)]}"))
     began = time.monotonic()
     for page, address in people:
-        page.evaluate(f"() => {{ location.href = {address!r}; }}")
+        page.evaluate("address => { location.href = address; }", address)
     took = []
-    for page, _ in people:
+    for page, address in people:
+        page.wait_for_url(address)
         try:
-            page.wait_for_function(DRAWN, arg=6, timeout=120_000)
-        except Exception as error:  # the number of people who saw no page is the figure
-            print(error, file=sys.stderr)
-            errors += 1
+            page.wait_for_function(DRAWN, arg=6, timeout=CROWD_SECONDS * 1000)
+        except Exception as error:  # how many saw no page is the figure
+            wrong.append(error)
         took.append(time.monotonic() - began)
-        errors += page.get_by_test_id("stException").count()
-    return took, errors + sum(not isinstance(one, tuple) for one in pages)
+        wrong += page.get_by_test_id("stException").all() + page.get_by_test_id("stAlertContentError").all()
+    for error in wrong:
+        print(error, file=sys.stderr)
+    return took, len(wrong)
 
 
 def _percentile(values: Sequence[float], share: int) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import streamlit as st
+from altair.utils import schemapi
 
 from lake.config import Settings, load
 from lake.errors import CartlakeError
@@ -47,6 +48,7 @@ def _warm(reader: Reader) -> None:
             page = Page(_settings(), reader, filters.Filters(span, chosen), known, ())
             sales.figures(page)
             sales.charts_of(page, {})
+            sales.changed(page, "category")
             sales.phones(page, known.last.year)
 
 
@@ -59,6 +61,7 @@ def _pages() -> list[ModuleType]:
 
 def main() -> None:
     """The frame, which is the same for all pages so that it keeps what was chosen, and the page that was asked for."""
+    schemapi.disable_debug_mode()  # a check of each part of a chart, and of the whole once more: tests do that
     # First: the navigation would fetch its page's icon for the browser's tab from a font server.
     st.set_page_config(page_icon=str(_ICON), layout="wide")
     asked = st.navigation(

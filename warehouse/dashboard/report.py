@@ -85,11 +85,9 @@ def contents(page: Page, release: Release) -> Contents:
         values=json.loads((_ASSETS / "countries.json").read_text()),
         format=alt.TopoDataFormat(feature="countries", type="topojson"),
     )
-    drawn = tuple(
-        (title, str(chart.description), _svg(chart))
-        for title, chart in sales.charts_of(page, outlines).items()
-        if chart is not None
-    )
+    moved = sales.changed(page, "category")
+    asked = sales.charts_of(page, outlines) | {"What changed": sales.changes(moved) if moved.height else None}
+    drawn = tuple((title, str(chart.description), _svg(chart)) for title, chart in asked.items() if chart is not None)
     about = (
         f"{page.filters.span.text()}, compared with {before.text()}. Release {release.number} of {release.at:%d %b %Y %H:%M} UTC."
     )

@@ -42,10 +42,8 @@ def most(page: Page, dimension: str, limit: int | None = None) -> pl.DataFrame:
 
 def changed(page: Page, dimension: str) -> pl.DataFrame:
     """Revenue by a dimension, before and now, with the difference; what fell most first."""
-    now, before = (
-        page.reader.ask("revenue", by=[dimension], where=page.filters.where(span))
-        for span in (page.filters.span, page.filters.span.before())
-    )
+    now = most(page, dimension)
+    before = page.reader.ask("revenue", by=[dimension], where=page.filters.where(page.filters.span.before()))
     both = now.join(before.rename({"revenue": "before"}), on=dimension, how="full", coalesce=True)
     both = both.with_columns(pl.col("revenue", "before").fill_null(0))
     return both.with_columns(change=pl.col("revenue") - pl.col("before")).sort("change", dimension)
@@ -60,12 +58,11 @@ def phones(page: Page, year: int) -> pl.DataFrame:
 def charts_of(page: Page, outlines: Any) -> dict[str, Chart | None]:
     """The page's charts by their titles; None where nothing was sold. `outlines` is where the map's countries come from."""
     time, by_category, by_country = over_time(page), most(page, "category"), most(page, "country")
-    top, moved = most(page, "product", TOP), changed(page, "category")
+    top = most(page, "product", TOP)
     grain = time.columns[0]
     found: dict[str, tuple[pl.DataFrame, Chart]] = {
         f"Revenue by {grain}": (time, charts.line(time, grain, "revenue", "money", title=f"Revenue by {grain}")),
         "Revenue by category": (by_category, bars(by_category, "Revenue by category")),
-        "What changed": (moved, changes(moved)),
         "Revenue by country": (
             by_country,
             charts.world(by_country, "revenue", "money", title="Revenue by country", outlines=outlines),

@@ -11,9 +11,8 @@ from lake.config import Settings
 from warehouse.dashboard import access, charts
 
 _HERE = Path(__file__).parent
-_ADDRESS = (
-    b"<head><script>window.__streamlit={BACKEND_BASE_URL:location.origin+'/',MAIN_PAGE_BASE_URL:location.origin+'/'}</script>"
-)
+# Streamlit asks for these when a page needs them first, which is long after it could have had them.
+_AHEAD = ("ArrowVegaLiteChart", "Metric", "Multiselect", "Selectbox", "embed", "loadVegaEmbed", "vega-interpreter")
 _OPTIONS: dict[str, Any] = {
     "browser.gatherUsageStats": False,  # nothing is reported to anybody
     "server.fileWatcherType": "none",
@@ -63,13 +62,15 @@ def application(ways: access.Doors | None) -> Any:
 
 
 class Index:
-    """ASGI middleware: tells Streamlit's page at which address its server is.
+    """ASGI middleware: puts assets/head.html into Streamlit's page, with its own scripts that every page needs.
 
-    Below a page's path it would otherwise try that path first and fill the browser's console with two errors.
+    The head tells the page at which address its server is, without which it would try the path below a page's first and fill the
+    browser's console with two errors; and keeps room free for what is not there yet.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._head = b"<head>" + (_HERE / "assets" / "head.html").read_bytes() + _ahead()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or "text/html" not in Headers(scope=scope).get("accept", ""):
@@ -89,9 +90,18 @@ class Index:
             if message.get("more_body"):
                 return
             if Headers(raw=start["headers"]).get("content-type", "").startswith("text/html"):
-                body = body.replace(b"<head>", _ADDRESS, 1).replace(b"<title>Streamlit</title>", b"<title>Cartlake</title>")
+                body = body.replace(b"<head>", self._head, 1).replace(b"<title>Streamlit</title>", b"<title>Cartlake</title>")
                 MutableHeaders(raw=start["headers"])["content-length"] = str(len(body))
             await send(start)
             await send({"type": "http.response.body", "body": body})
 
         await self._app(plain, receive, change)
+
+
+def _ahead() -> bytes:
+    """Links to those of Streamlit's scripts that every page needs; none for one that another version does not have."""
+    import streamlit as st
+
+    folder = Path(st.__file__).parent / "static" / "static" / "js"
+    found = sorted(file.name for name in _AHEAD for file in folder.glob(f"{name}.*.js"))
+    return "".join(f'<link rel="modulepreload" href="/static/js/{name}">' for name in found).encode()

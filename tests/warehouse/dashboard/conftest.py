@@ -172,7 +172,7 @@ class Seen:
 
     def charts(self) -> list[str]:
         """What each chart says of itself in words."""
-        return [str(one.get_attribute("aria-label")) for one in self.page.locator("[data-testid=stVegaLiteChart]").all()]
+        return [str(one.text_content()) for one in self.page.locator("p.told").all()]
 
 
 @pytest.fixture

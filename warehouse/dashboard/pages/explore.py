@@ -199,7 +199,7 @@ def _with_dots(chart: alt.Chart, click: alt.Parameter, seen: bool) -> alt.LayerC
     dots = chart.mark_point(filled=True, color=charts.COLOURS[0]).encode(opacity=dot, size=size).add_params(click)
     line = chart.mark_line(strokeWidth=2, color=charts.COLOURS[0])
     text, line.description, dots.description = chart.description, alt.Undefined, alt.Undefined
-    layers: alt.LayerChart = alt.layer(line, dots, description=text)  # type: ignore[assignment]
+    layers: alt.LayerChart = alt.layer(line, dots, description=text, height=chart.height)  # type: ignore[assignment]
     return layers
 
 

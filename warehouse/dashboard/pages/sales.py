@@ -1,5 +1,7 @@
 """Sales: how much, of what, where, and what changed."""
 
+from typing import Any
+
 import altair as alt
 import streamlit as st
 
@@ -14,8 +16,8 @@ _OUTLINES = alt.topo_feature("/assets/countries.json", "countries")
 
 
 def show(page: Page) -> None:
-    _tiles(page)
-    drawn = sales.charts_of(page, _OUTLINES)
+    figures, drawn = sales.figures(page), sales.charts_of(page, _OUTLINES)  # asked first: so the page appears in one go
+    _tiles(page, figures)
     time = next(iter(drawn))
     for left, right in ((time, "Revenue by category"), ("Revenue by country", "Top products")):
         for place, title in zip(st.columns(2), (left, right), strict=True):
@@ -29,9 +31,11 @@ def show(page: Page) -> None:
     _phones(page)
 
 
-def _tiles(page: Page) -> None:
+def _tiles(page: Page, figures: list[tuple[str, Any, Any]]) -> None:
     before = page.filters.span.before().text()
-    for place, (name, now, was) in zip(st.columns(len(sales.FIGURES)), sales.figures(page), strict=True):
+    with st.container(key="tiles"):  # as high as they will be, from the start: assets/head.html
+        places = st.columns(len(figures))
+    for place, (name, now, was) in zip(places, figures, strict=True):
         metric = page.reader.metric(name)
         place.metric(
             sales.label(name),
