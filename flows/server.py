@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 from lake.config import Settings
@@ -122,7 +123,11 @@ def _await_healthy(url: str, server: subprocess.Popen[bytes], log: Path, what: s
         try:
             with urllib.request.urlopen(url, timeout=2):
                 return
-        except (urllib.error.URLError, OSError):
+        except urllib.error.HTTPError as error:
+            if error.code == HTTPStatus.UNAUTHORIZED:  # who asks to log in is there
+                return
+            time.sleep(0.2)
+        except OSError:
             time.sleep(0.2)
     raise TransientFailure(f"the {what} was not ready after {_START_SECONDS} s; its log: {log}")
 

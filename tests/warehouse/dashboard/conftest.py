@@ -159,6 +159,21 @@ class Seen:
         self.page.wait_for_timeout(300)
         return self
 
+    def choose(self, label: str, option: str) -> "Seen":
+        """Click a list open, and one of its options."""
+        self.page.get_by_role("combobox", name=label, exact=True).click()
+        self.page.get_by_role("option", name=option, exact=True).click()
+        self.page.keyboard.press("Escape")
+        self.page.wait_for_timeout(300)  # the script has begun
+        return self.rest()
+
+    def hit(self, number: int = 0) -> "Seen":
+        """Click a bar of the chart as a hand does: near its middle."""
+        box = self.page.locator("[data-testid=stVegaLiteChart] .mark-rect path").nth(number).bounding_box()
+        self.page.mouse.click(box["x"] + box["width"] / 2 + 2, box["y"] + box["height"] / 2)
+        self.page.locator("h3", has_text="Behind").wait_for()
+        return self.rest()
+
     def text(self) -> str:
         return str(self.page.get_by_test_id("stMain").inner_text())
 

@@ -102,9 +102,7 @@ def test_health_counts_what_is_kept_out_and_draws_where_a_number_comes_from(seen
 
 def test_a_click_on_a_mark_shows_the_rows_behind_it(seen: Any) -> None:
     seen.open("explore?period=2025&cut=Country&metrics=Revenue")
-    seen.page.locator("[data-testid=stVegaLiteChart] .mark-rect path").first.click()
-    seen.page.get_by_text("rows of gold.fact_sales").wait_for()
-    seen.rest()
+    seen.hit()
     country = seen.page.locator("h3", has_text="Behind").inner_text().removeprefix("Behind ")
     [(lines,)] = seen.site.sql(
         "SELECT count(*) FROM gold.fact_sales JOIN gold.dim_date USING (date_key) JOIN gold.dim_country USING (country_key) "
@@ -116,7 +114,7 @@ def test_a_click_on_a_mark_shows_the_rows_behind_it(seen: Any) -> None:
 
 def test_a_split_goes_one_step_down(seen: Any) -> None:
     seen.open("explore?period=2025&cut=Category")
-    seen.page.locator("[data-testid=stVegaLiteChart] .mark-rect path").first.click()
+    seen.hit()
     seen.page.get_by_role("button", name="Split", exact=True).click()
     seen.page.wait_for_url("**category=**")
     seen.rest()
@@ -126,6 +124,43 @@ def test_a_split_goes_one_step_down(seen: Any) -> None:
     )
     assert f"category={best}" in seen.page.url
     assert "cut=Category" not in seen.page.url
+
+
+def test_which_category_fell_most_in_france_last_quarter_and_why(seen: Any) -> None:
+    """The way that docs/dashboard.md describes, with clicks alone."""
+
+    def change(column: str, *further: str) -> dict[str, Any]:
+        which = " AND ".join(["year = 2026", "quarter IN (2, 3)", "country = 'France'", *further])
+        return dict(
+            seen.site.sql(
+                f"SELECT coalesce({column}, 'Unknown'), sum(CASE quarter WHEN 3 THEN net_amount ELSE -net_amount END) "
+                "FROM gold.fact_sales JOIN gold.dim_date USING (date_key) JOIN gold.dim_country USING (country_key) "
+                f"JOIN gold.dim_product USING (product_key) WHERE {which} GROUP BY 1"
+            )
+        )
+
+    def told() -> str:
+        return next(text for text in seen.charts() if text.startswith("Revenue change by"))
+
+    seen.open().choose("Period", "Last quarter").choose("Country", "France")
+    by_category = change("category")
+    fell = min(by_category, key=lambda name: by_category[name])
+    assert f"from {fell} to" in next(text for text in seen.charts() if text.startswith("Change of revenue by category"))
+    seen.page.get_by_test_id("stSidebarNav").get_by_role("link", name="Explore", exact=True).click()
+    seen.page.wait_for_url("**/explore?**")
+    seen.rest()
+    seen.page.get_by_text("Compare with the period before").click()
+    seen.page.wait_for_url("**compare=true**")
+    seen.rest()
+    assert f"from {fell} to" in told()
+    seen.hit()
+    assert seen.page.locator("h3", has_text="Why?").inner_text() == f"Why? Split {fell}"
+    seen.choose("Split by", "Product type")
+    seen.page.get_by_role("button", name="Split", exact=True).click()
+    seen.page.wait_for_url("**category=**")
+    seen.rest()
+    by_type = change("type", f"coalesce(category, 'Unknown') = '{fell}'")
+    assert f"from {min(by_type, key=lambda name: by_type[name])} to" in told()
 
 
 def test_a_view_is_saved_and_opened_again(seen: Any) -> None:

@@ -183,7 +183,7 @@ def _chart(page: Page, choice: Choice, compare: bool, frame: pl.DataFrame, key: 
         colour = parts if parts and not compare and shows[parts].n_unique() <= len(charts.COLOURS) else None
         tall = max(200, min(24 * shows.height + 40, 700))
         chart = charts.bars(shows, name, value, metric.format, title=title, colour=colour, signed=compare, height=tall)
-    click = alt.selection_point(name="mark", fields=[_ROW], on="click", nearest=choice.grain is not None)
+    click = alt.selection_point(name="mark", fields=[_ROW], on="click", nearest=True)
     drawn: charts.Chart = chart.encode(opacity=alt.condition(click, alt.value(1.0), alt.value(0.35))).add_params(click)
     if choice.grain:
         drawn = _with_dots(chart, click, frame.height <= _MOST_DOTS)
