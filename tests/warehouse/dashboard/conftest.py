@@ -16,6 +16,8 @@ import pytest
 
 from lake.config import Settings
 from warehouse import query
+from warehouse.dashboard.reader import Reader
+from warehouse.release import choose
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 START_SECONDS = 60
@@ -50,6 +52,20 @@ def trained_shop(small_shop: Settings) -> Settings:
     for step in ("train", "score", "publish"):
         assert STEPS[step](small_shop, silent).errors == {}, step
     return small_shop
+
+
+@pytest.fixture(scope="module")
+def reader(trained_shop: Settings) -> Iterator[Reader]:
+    found = Reader(trained_shop, choose(trained_shop))
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def sql(trained_shop: Settings) -> Iterator[Any]:
+    """Rows of the newest release, by SQL."""
+    with query.connect(trained_shop, live=False) as connection:
+        yield lambda text, *parameters: connection.execute(text, list(parameters)).fetchall()
 
 
 def serve(settings: Settings, *options: str, **env: str) -> "tuple[subprocess.Popen[bytes], Site]":

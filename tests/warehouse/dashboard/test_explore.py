@@ -1,6 +1,5 @@
 """What Explore asks: a mark is the sum of the rows behind it, a comparison is two questions, what cannot be cut is left out."""
 
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -9,14 +8,12 @@ import polars as pl
 import pytest
 
 from lake.config import Settings
-from warehouse import query
 from warehouse.dashboard import customers, explore
 from warehouse.dashboard.explore import Choice
 from warehouse.dashboard.filters import Filters
 from warehouse.dashboard.page import Page
 from warehouse.dashboard.periods import Span
 from warehouse.dashboard.reader import Reader
-from warehouse.release import choose
 
 YEAR = Span(date(2025, 1, 1), date(2025, 12, 31))
 FRANCE = Filters(YEAR, {"country": ("France",)})
@@ -24,19 +21,6 @@ SOLD = (
     "gold.fact_sales JOIN gold.dim_date USING (date_key) JOIN gold.dim_country USING (country_key) "
     "JOIN gold.dim_product USING (product_key)"
 )
-
-
-@pytest.fixture(scope="module")
-def reader(trained_shop: Settings) -> Iterator[Reader]:
-    found = Reader(trained_shop, choose(trained_shop))
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
-def connection(trained_shop: Settings) -> Iterator[Any]:
-    with query.connect(trained_shop, live=False) as found:
-        yield found
 
 
 @pytest.mark.parametrize("dimension", ["category", "month", "segment"])
@@ -65,13 +49,13 @@ def test_of_many_rows_the_newest_are_shown(reader: Reader) -> None:
     assert few["day"].min() >= whole["day"].sort(descending=True)[9]
 
 
-def test_a_comparison_is_both_periods_with_what_fell_most_first(reader: Reader, connection: Any) -> None:
+def test_a_comparison_is_both_periods_with_what_fell_most_first(reader: Reader, sql: Any) -> None:
     found = explore.compared(reader, Choice(("revenue", "orders"), ("category",)), FRANCE)
-    expected = connection.execute(
+    expected = sql(
         "SELECT category, sum(net_amount) FILTER (year = 2025), sum(net_amount) FILTER (year = 2024), "
         f"count(DISTINCT order_id) FILTER (year = 2025), count(DISTINCT order_id) FILTER (year = 2024) FROM {SOLD} "
         "WHERE country = 'France' AND year IN (2024, 2025) GROUP BY 1"
-    ).fetchall()
+    )
     assert {row["category"]: row["revenue change"] for row in found.to_dicts()} == {
         name: (now or Decimal(0)) - (before or Decimal(0)) for name, now, before, *_ in expected
     }
@@ -105,13 +89,13 @@ def test_a_value_with_a_quote_is_a_value(reader: Reader) -> None:
     assert (found.height, count) == (0, 0)
 
 
-def test_cohorts_are_what_sql_gives(reader: Reader, trained_shop: Settings, connection: Any) -> None:
+def test_cohorts_are_what_sql_gives(reader: Reader, trained_shop: Settings, sql: Any) -> None:
     known = reader.days()
     assert known is not None
     page = Page(trained_shop, reader, Filters(known, {}), known, ())
     found = customers.cohorts(page)
     assert found.filter(pl.col("months") == 0)["share"].to_list() == [1.0] * found["first_month"].n_unique()
-    expected = connection.execute(
+    expected = sql(
         f"""
         WITH bought AS (SELECT DISTINCT customer_id, date_trunc('month', date) AS month FROM {SOLD}),
              first AS (SELECT customer_id, min(month) AS first_month FROM bought GROUP BY 1),
@@ -121,7 +105,7 @@ def test_cohorts_are_what_sql_gives(reader: Reader, trained_shop: Settings, conn
         WHERE month < date_trunc('month', ?::DATE) GROUP BY first_month, month
         """,
         [known.last],
-    ).fetchall()
+    )
     ours = {(row["first_month"], row["months"]): row["customers"] for row in found.to_dicts() if row["customers"]}
     assert ours == {(first, months): count for first, months, count, _ in expected if first in set(found["first_month"])}
     last = found.sort("months").group_by("first_month").last()

@@ -1,20 +1,16 @@
 """The way from an answer down: lines over time, marks without a value, splits and the days of a period."""
 
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from lake.config import Settings
-from warehouse import query
 from warehouse.dashboard import explore
 from warehouse.dashboard.explore import Choice
 from warehouse.dashboard.filters import Filters
 from warehouse.dashboard.periods import CUSTOM, Span
 from warehouse.dashboard.reader import Reader
-from warehouse.release import choose
 
 YEAR = Span(date(2025, 1, 1), date(2025, 12, 31))
 ALL, FRANCE = Filters(YEAR, {}), Filters(YEAR, {"country": ("France",)})
@@ -24,28 +20,15 @@ SOLD = (
 )
 
 
-@pytest.fixture(scope="module")
-def reader(trained_shop: Settings) -> Iterator[Reader]:
-    found = Reader(trained_shop, choose(trained_shop))
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
-def connection(trained_shop: Settings) -> Iterator[Any]:
-    with query.connect(trained_shop, live=False) as found:
-        yield found
-
-
 @pytest.mark.parametrize("most", [2, 1000])
 @pytest.mark.parametrize("by", [("product_type",), ("category", "country"), ()])
-def test_lines_are_those_with_the_most_whole_and_exact(reader: Reader, connection: Any, by: tuple[str, ...], most: int) -> None:
+def test_lines_are_those_with_the_most_whole_and_exact(reader: Reader, sql: Any, by: tuple[str, ...], most: int) -> None:
     found, total = explore.lines(reader, Choice(("revenue",), by, "quarter"), ALL, most)
     parts = ["".join(f"coalesce({'type' if name == 'product_type' else name}, 'Unknown') AS {name}, " for name in by)]
-    rows = connection.execute(
+    rows = sql(
         f"WITH sold AS (SELECT {parts[0]} year || '-Q' || quarter AS q, net_amount FROM {SOLD} WHERE year = 2025), "
         f"every AS (SELECT {', '.join((*by, 'q'))}, sum(net_amount) AS revenue FROM sold GROUP BY ALL) SELECT * FROM every"
-    ).fetchall()
+    )
     sums: dict[Any, Decimal] = {}
     for *names, _, revenue in rows:
         sums[tuple(names)] = sums.get(tuple(names), Decimal(0)) + revenue
@@ -114,13 +97,13 @@ def test_a_mark_is_split_by_what_has_several_values_in_it(reader: Reader) -> Non
 
 
 @pytest.mark.parametrize("grain", explore.GRAINS)
-def test_a_period_has_the_days_that_sql_gives_it(reader: Reader, connection: Any, grain: str) -> None:
+def test_a_period_has_the_days_that_sql_gives_it(reader: Reader, sql: Any, grain: str) -> None:
     said = {"week": "strftime(date, '%G-W%V')", "month": "strftime(date, '%Y-%m')", "quarter": "year || '-Q' || quarter"}
     name = said.get(grain, "date" if grain == "day" else "year")
-    rows = connection.execute(
+    rows = sql(
         f"SELECT CAST({name} AS VARCHAR), min(date), max(date) FROM gold.dim_date "
         "WHERE date BETWEEN '2023-12-25' AND '2026-01-11' GROUP BY 1 ORDER BY 2"
-    ).fetchall()
+    )
     whole = rows[1:-1]  # the ends may be cut off
     assert {name: explore.period(grain, name) for name, *_ in whole} == {name: Span(first, last) for name, first, last in whole}
 

@@ -21,17 +21,9 @@ from warehouse.dashboard.health import freshness, kept_out, lineage, monitoring,
 from warehouse.dashboard.page import Page
 from warehouse.dashboard.periods import Span
 from warehouse.dashboard.reader import Reader
-from warehouse.release import choose
 from warehouse.semantic.loaded import FOLDER, load
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def reader(trained_shop: Settings) -> Iterator[Reader]:
-    found = Reader(trained_shop, choose(trained_shop))
-    yield found
-    found.close()
 
 
 @pytest.fixture(scope="module")

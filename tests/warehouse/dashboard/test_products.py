@@ -1,6 +1,5 @@
 """What Products and web asks, against SQL by hand on the same release."""
 
-from collections.abc import Iterator
 from datetime import date
 from itertools import pairwise
 from typing import Any
@@ -9,31 +8,16 @@ import polars as pl
 import pytest
 
 from lake.config import Settings
-from warehouse import query
 from warehouse.dashboard import products
 from warehouse.dashboard.filters import Filters
 from warehouse.dashboard.page import Page
 from warehouse.dashboard.periods import Span
 from warehouse.dashboard.reader import Reader
-from warehouse.release import choose
 
 FUNNEL = ("visits", "product", "cart", "checkout", "ordered")
 SUMS = ", ".join(f"sum({name})::BIGINT" for name in FUNNEL)
 SOLD = "gold.fact_sales JOIN gold.dim_date USING (date_key) JOIN gold.dim_country USING (country_key)"
 NEVER = Span(date(2019, 1, 1), date(2019, 1, 31))
-
-
-@pytest.fixture(scope="module")
-def reader(trained_shop: Settings) -> Iterator[Reader]:
-    found = Reader(trained_shop, choose(trained_shop))
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
-def sql(trained_shop: Settings) -> Iterator[Any]:
-    with query.connect(trained_shop, live=False) as connection:
-        yield lambda text, *parameters: connection.execute(text, list(parameters)).fetchall()
 
 
 def page_of(reader: Reader, settings: Settings, span: Span | None = None, **chosen: tuple[str, ...]) -> Page:
