@@ -104,7 +104,7 @@ def test_cohorts_are_what_sql_gives(reader: Reader, trained_shop: Settings, sql:
         FROM bought JOIN first USING (customer_id) JOIN size USING (first_month)
         WHERE month < date_trunc('month', ?::DATE) GROUP BY first_month, month
         """,
-        [known.last],
+        known.last,
     )
     ours = {(row["first_month"], row["months"]): row["customers"] for row in found.to_dicts() if row["customers"]}
     assert ours == {(first, months): count for first, months, count, _ in expected if first in set(found["first_month"])}
