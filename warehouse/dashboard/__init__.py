@@ -13,6 +13,9 @@ app         the frame around each page; script/run.py is what Streamlit runs
 pages/      ONE FILE PER PAGE
 access      who may look
 explore     what the page Explore asks
+exploring/  its parts
+customers, forecast, products   what those pages ask
+health/     what the page Data health asks
 views       its saved questions
 server      the app behind uvicorn
 """
