@@ -27,7 +27,19 @@ CROWD_SECONDS = 120
 COUNTRIES = ("Germany", "France", "Spain", "Italy", "Canada")
 CHANNELS = ("web", "store", "app", "marketplace")
 # Sums of the rollups; a copy of all facts multiplies them.
-SUMS = ("units", "amount", "discount", "net_amount", "returned_units", "returned_amount", "net_sales", "cost", "lines", "orders")
+SUMS = (
+    "units",
+    "amount",
+    "discount",
+    "net_amount",
+    "returned_units",
+    "returned_amount",
+    "net_sales",
+    "cost",
+    "costed_amount",
+    "lines",
+    "orders",
+)
 WATCH = """
     window.seen = {shift: 0, lcp: 0, last: 0};
     new PerformanceObserver(list => list.getEntries().forEach(e => { if (!e.hadRecentInput) window.seen.shift += e.value; }))
@@ -92,7 +104,7 @@ def _grown(data: Path) -> int:
             "INSERT INTO gold.fact_returns SELECT f.* REPLACE (return_id + n * 1000000000 AS return_id) "
             f"FROM gold.fact_returns f, range(1, {copies}) t(n) ORDER BY date_key"
         )
-        for table in ("agg_sales_daily", "agg_sales_monthly", "cube_sales"):
+        for table in ("agg_sales_daily", "agg_sales_monthly", "agg_orders_daily", "cube_sales"):
             columns = [row[0] for row in connection.execute(f"SELECT column_name FROM (DESCRIBE gold.{table})").fetchall()]
             sums = ", ".join(f"{name} = {name} * {copies}" for name in SUMS if name in columns)
             connection.execute(f"UPDATE gold.{table} SET {sums}")

@@ -96,7 +96,7 @@ def test_a_full_build_of_what_is_up_to_date_changes_no_table(filled: Any) -> Non
 
 FOLLOWING_GROUPS = (
     *("agg_sales_daily", "agg_sales_monthly", "agg_sales_by_category_country", "mqt_total_sales_per_country"),
-    *("agg_sales_by_customer", "agg_basket_pairs_monthly"),
+    *("agg_sales_by_customer", "agg_basket_pairs_monthly", "agg_orders_daily"),
 )
 COMPUTED_WHOLE = ("cube_sales", "rollup_sales", "grouping_sets_sales", "agg_customer_lifetime", "agg_basket_pairs")
 

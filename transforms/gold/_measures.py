@@ -18,6 +18,7 @@ MEASURES: Mapping[str, str] = {
     "returned_amount": _MONEY,
     "net_sales": _MONEY,
     "cost": _MONEY,
+    "costed_amount": _MONEY,
     "lines": "bigint",
 }
 COMMENTS: Mapping[str, str] = {
@@ -29,6 +30,7 @@ COMMENTS: Mapping[str, str] = {
     "returned_amount": "money given back, at the date of the return",
     "net_sales": "net_amount - returned_amount",
     "cost": "of the lines sold whose cost is known",
+    "costed_amount": "net_amount of the lines whose cost is known, which cost is to be held against",
     "lines": "sale lines",
 }
 

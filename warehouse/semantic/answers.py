@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ from warehouse.semantic.asked import Question, question
 from warehouse.semantic.compiled import Compiled, compile_question
 from warehouse.semantic.declared import Declared
 from warehouse.semantic.loaded import FOLDER, load
+from warehouse.semantic.once import Once
+from warehouse.semantic.routing import Release
 from warehouse.semantic.star import Joined, Star
 
 if TYPE_CHECKING:
@@ -74,10 +77,13 @@ def ask(
         yield answer(connection, Star(declared, tables_of(connection, declared)), asked)
 
 
-def answer(connection: duckdb.DuckDBPyConnection, star: Star, asked: Question) -> Answer:
-    """The answer from the tables of a connection. PermanentFailure for a join that would count rows twice."""
+def answer(connection: duckdb.DuckDBPyConnection, star: Star, asked: Question, once: Once | None = None) -> Answer:
+    """The answer from the tables of a connection. PermanentFailure for a join that would count rows twice.
+
+    `once` remembers what was found out about the release; without one it is found out anew.
+    """
     sizes = dict(connection.execute("SELECT schema_name || '.' || table_name, estimated_size FROM duckdb_tables()").fetchall())
-    compiled = compile_question(asked, star, sizes)
+    compiled = compile_question(asked, star, Release(sizes, partial((once or Once()).holds, connection)))
     _check_joins(connection, star, compiled.joins)
     return Answer(connection, compiled)
 

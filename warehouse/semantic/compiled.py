@@ -1,6 +1,6 @@
 """A question as one query: each fact is aggregated by itself, and the answers meet on the dimensions that they share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import reduce
@@ -16,7 +16,7 @@ from warehouse.semantic import where
 from warehouse.semantic.asked import Question
 from warehouse.semantic.calendar import LAST_YEAR, NOW, When, finest, stand_in
 from warehouse.semantic.declared import Declared
-from warehouse.semantic.routing import Source, measured, route
+from warehouse.semantic.routing import Release, Source, measured, route
 from warehouse.semantic.star import Joined, Star, is_zero_of_nothing
 
 _TYPES = {"money": "decimal(18, 2)", "count": "int64", "percent": "float64", "number": "float64"}
@@ -31,23 +31,25 @@ class Compiled:
     joins: tuple[Joined, ...]
 
 
-def compile_question(question: Question, star: Star, sizes: Mapping[str, int]) -> Compiled:
-    """The query for a question that `asked.check` let through. `sizes` are rows by table."""
-    return _Compiler(question, star, sizes).compiled()
+def compile_question(question: Question, star: Star, release: Release) -> Compiled:
+    """The query for a question that `asked.check` let through."""
+    return _Compiler(question, star, release).compiled()
 
 
 class _Compiler:
-    def __init__(self, question: Question, star: Star, sizes: Mapping[str, int]) -> None:
+    def __init__(self, question: Question, star: Star, release: Release) -> None:
         self.question, self.star, self.declared = question, star, star.declared
         self.cut = where.dimensions_of(question.where) if question.where is not None else []
         self.needed = list(dict.fromkeys(n for metric in question.metrics for n in needed(self.declared, metric, NOW)))
         groups: dict[tuple[str, When], list[str]] = {}
         for base, when in self.needed:
             groups.setdefault((self.declared.model_of(base), when), []).append(base)
-        self.sources = {group: self._source(*group, bases, sizes) for group, bases in groups.items()}
+        self.sources = [
+            (when, source) for (model, when), bases in groups.items() for source in self._sources(model, when, bases, release)
+        ]
 
     def compiled(self) -> Compiled:
-        parts = [self._part(when, source) for (_, when), source in self.sources.items()]
+        parts = [self._part(when, source) for when, source in self.sources]
         if any(when.kind == "moving" for _, when in self.needed):
             parts.append(self._every_day(parts))
         together = self._together(parts)
@@ -59,8 +61,8 @@ class _Compiler:
             query = query.limit(self.question.limit)
         models = self.declared.models
         used = [*self.question.by, *self.cut]
-        joins = {join for s in self.sources.values() for join in self.star.joined(s.model, used)}
-        tables = sorted({models[source.model].table for source in self.sources.values()})
+        joins = {join for _, s in self.sources for join in self.star.joined(s.model, used)}
+        tables = sorted({models[source.model].table for _, source in self.sources})
         return Compiled(query, tuple(tables), tuple(sorted(joins, key=str)))
 
     def value(self, table: ir.Table, name: str, when: When) -> ir.Value:
@@ -87,13 +89,13 @@ class _Compiler:
         measure = measured(self.star, self.declared.model_of(name), name, str(metric.measure))
         return column.fill_null(0) if is_zero_of_nothing(measure) else column
 
-    def _source(self, model: str, when: When, bases: Sequence[str], sizes: Mapping[str, int]) -> Source:
+    def _sources(self, model: str, when: When, bases: Sequence[str], release: Release) -> list[Source]:
         measures = {base: str(self.declared.metrics[base].measure) for base in bases}
         for base, said in measures.items():
             measured(self.star, model, base, said)  # here, so that what is wrong with it is told by its file
         if not self.question.rollups:
-            return Source(model, measures)
-        return route(self.star, model, measures, self.question.by, self.cut, when, sizes)
+            return [Source(model, measures)]
+        return route(self.star, model, measures, self.question.by, self.cut, when, release)
 
     def _part(self, when: When, source: Source) -> ir.Table:
         """The measures of one source: dimensions, then a column each."""
@@ -147,7 +149,7 @@ class _Compiler:
     def _keys(self) -> list[tuple[str, Any]]:
         """The sources that look at other days, with their join to the calendar."""
         calendar = self._calendar()
-        return [(s.model, self.declared.models[s.model].joins[calendar]) for (_, when), s in self.sources.items() if when != NOW]
+        return [(s.model, self.declared.models[s.model].joins[calendar]) for when, s in self.sources if when != NOW]
 
     def _end(self, last: bool) -> ir.Value:
         """The calendar's key of the first or last day of the facts that look at other days."""

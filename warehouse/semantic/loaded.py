@@ -23,7 +23,7 @@ def load(folder: Path = FOLDER) -> Declared:
     metrics = {file.stem: _read(file, Metric) for file in sorted(folder.glob("*.yml"))}
     models = {file.stem: _read(file, Model) for file in sorted(folder.glob("models/*.yml"))}
     declared = Declared(folder=folder, metrics=metrics, models=models)
-    for name, model in models.items():
+    for name, model in sorted(models.items(), key=lambda one: one[1].rolls_up is not None):  # facts first: rollups look at theirs
         if problem := _wrong_model(declared, name, model):
             raise UsageError(f"{folder / 'models' / name}.yml: {problem}")
     wrong = {name: _wrong_metric(declared, name, metric) for name, metric in metrics.items()}

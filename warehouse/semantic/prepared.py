@@ -18,6 +18,7 @@ from lake.errors import UsageError
 from warehouse.describe import literal
 from warehouse.semantic.answers import answer
 from warehouse.semantic.asked import Question
+from warehouse.semantic.once import Once
 from warehouse.semantic.star import Star
 
 Value = str | list[str]  # a list stands after IN
@@ -31,7 +32,7 @@ class Prepared:
     """The SQL of questions on the tables of one release."""
 
     def __init__(self, star: Star) -> None:
-        self._star = star
+        self._star, self._once = star, Once()
         self._known: LRUCache[Any, str] = LRUCache(_KEPT)
 
     def sql(self, connection: duckdb.DuckDBPyConnection, asked: Question) -> str:
@@ -42,14 +43,14 @@ class Prepared:
         try:
             text = self._compiled(connection, shape)
         except UsageError:  # said of a stand-in: the question itself has the words for it
-            return answer(connection, self._star, asked).sql
+            return answer(connection, self._star, asked, self._once).sql
         return filled(text, values)
 
     def _compiled(self, connection: duckdb.DuckDBPyConnection, asked: Question) -> str:
         where = asked.where.sql("duckdb") if asked.where is not None else ""
         key = (asked.metrics, asked.by, where, asked.order, asked.limit, asked.rollups)
         if key not in self._known:
-            self._known[key] = answer(connection, self._star, asked).sql
+            self._known[key] = answer(connection, self._star, asked, self._once).sql
         return self._known[key]
 
 

@@ -91,6 +91,20 @@ def test_a_return_is_an_event_of_its_own_date(filled: Any) -> None:
     assert (total["returned_amount"], total["net_sales"]) == (Decimal("5.00"), Decimal("84.00"))
 
 
+def test_orders_are_counted_on_each_day_and_a_cost_has_its_sales(filled: Any) -> None:
+    filled.build()
+    orders = filled.rows("gold.agg_orders_daily")
+    sold = filled.rows("gold.fact_sales")
+    assert sum(row["orders"] for row in orders) == len({(row["order_id"], row["date_key"]) for row in sold}) == 3
+    assert {(row["date_key"], row["country"], row["channel"]) for row in orders if row["country"] == "Japan"} == {
+        (row["date_key"], "Japan", "web") for row in sold if row["customer_id"] == 2
+    }
+    known = [row for row in sold if row["cost"] is not None]
+    total = one(filled, "gold.rollup_sales", level="total")
+    assert total["costed_amount"] == sum(row["net_amount"] for row in known)
+    assert total["cost"] == sum(row["cost"] for row in known)
+
+
 def test_days_without_a_sale_are_there_with_zero(filled: Any) -> None:
     filled.build()
     days = {row["date"]: row for row in filled.rows("gold.rollup_sales") if row["grouping_id"] == 0}
@@ -145,7 +159,9 @@ def test_changes_followed_give_what_a_rebuild_does(filled: Any, elsewhere: Any, 
     report = filled.build()
     how = {step.table: step.how for step in report.steps}
     assert {how[name] for name in WEB} == {"by_key"}
-    assert {how[f"gold.{name}"] for name in ("agg_sales_daily", "agg_sales_monthly", "agg_funnel")} == {"by_group"}
+    assert {how[f"gold.{name}"] for name in ("agg_sales_daily", "agg_orders_daily", "agg_sales_monthly", "agg_funnel")} == {
+        "by_group"
+    }
     # The category changed on a day that has a return and no sale.
     filled.change("products", ("u", rows.product(2, category="Games", day=0)))
     filled.build()

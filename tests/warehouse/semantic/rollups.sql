@@ -7,15 +7,19 @@ CREATE TABLE gold.agg_customer_lifetime AS
 CREATE TABLE gold.agg_sales_daily AS
   WITH every AS (
     SELECT date_key, product_key, country_key, channel_key, order_id, quantity AS units, amount, discount, net_amount, 0 AS returned_units,
-           0.00 AS returned_amount, coalesce(cost, 0) AS cost, 1 AS lines FROM gold.fact_sales
-    UNION ALL SELECT date_key, product_key, country_key, channel_key, NULL, 0, 0, 0, 0, quantity, refund, 0, 0 FROM gold.fact_returns)
+           0.00 AS returned_amount, coalesce(cost, 0) AS cost,
+           if(cost IS NULL, 0, net_amount) AS costed_amount, 1 AS lines FROM gold.fact_sales
+    UNION ALL SELECT date_key, product_key, country_key, channel_key, NULL, 0, 0, 0, 0, quantity, refund, 0, 0, 0 FROM gold.fact_returns)
   SELECT date_key, date_key // 100 AS month_key, coalesce(category, 'Unknown') AS category, coalesce(country, 'Unknown') AS country,
          coalesce(channel, 'Unknown') AS channel, count(DISTINCT order_id) AS orders, sum(units)::BIGINT AS units,
          sum(amount)::DECIMAL(18, 2) AS amount, sum(discount)::DECIMAL(18, 2) AS discount, sum(net_amount)::DECIMAL(18, 2) AS net_amount,
          sum(returned_units)::BIGINT AS returned_units, sum(returned_amount)::DECIMAL(18, 2) AS returned_amount,
-         sum(cost)::DECIMAL(18, 2) AS cost, sum(lines)::BIGINT AS lines
+         sum(cost)::DECIMAL(18, 2) AS cost, sum(costed_amount)::DECIMAL(18, 2) AS costed_amount, sum(lines)::BIGINT AS lines
   FROM every LEFT JOIN gold.dim_product USING (product_key) LEFT JOIN gold.dim_country USING (country_key)
              LEFT JOIN gold.dim_channel USING (channel_key) GROUP BY 1, 2, 3, 4, 5;
+CREATE TABLE gold.agg_orders_daily AS
+  SELECT date_key, coalesce(country, 'Unknown') AS country, coalesce(channel, 'Unknown') AS channel, count(DISTINCT order_id) AS orders
+  FROM gold.fact_sales LEFT JOIN gold.dim_country USING (country_key) LEFT JOIN gold.dim_channel USING (channel_key) GROUP BY 1, 2, 3;
 CREATE TABLE gold.agg_sales_monthly AS
   SELECT month_key, month_key // 100 AS year, (month_key % 100 + 2) // 3 AS quarter, month_key % 100 AS month, category, country, channel,
          sum(COLUMNS(* EXCLUDE (date_key, month_key, category, country, channel, orders))) FROM gold.agg_sales_daily
