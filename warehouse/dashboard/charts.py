@@ -99,8 +99,11 @@ def world(frame: pl.DataFrame, value: str, form: str, *, title: str, outlines: A
         .encode(color=alt.Color(f"{value}:Q", title=None, legend=alt.Legend(format=_AXIS[form])), tooltip=tooltip)
     )
     text = described(title, frame, "country", value, form)
-    layers: alt.LayerChart = alt.layer(land, sold, description=text, height=height).project("naturalEarth1")  # type: ignore[assignment]
-    return layers
+    # Fitted by hand: fitted to the data, every outline would be projected anew at each change of a filter.
+    scale, middle = alt.expr("min(width / 5.5, height / 2.5)"), alt.expr("[width / 2, height * 0.6]")
+    layers = alt.layer(land, sold, description=text, height=height)
+    placed: alt.LayerChart = layers.project(type="naturalEarth1", scale=scale, translate=middle)  # type: ignore[assignment]
+    return placed
 
 
 def described(title: str, frame: pl.DataFrame, name: str, value: str, form: str) -> str:

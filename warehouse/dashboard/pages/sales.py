@@ -16,14 +16,16 @@ _OUTLINES = alt.topo_feature("/assets/countries.json", "countries")
 
 
 def show(page: Page) -> None:
-    figures, drawn = sales.figures(page), sales.charts_of(page, _OUTLINES)  # asked first: so the page appears in one go
+    # Asked first, the sections below too: so the page appears, and changes, in one go.
+    figures, drawn = sales.figures(page), sales.charts_of(page, _OUTLINES)
+    sales.changed(page, st.session_state.get("by", _CHANGES[0]))
+    sales.phones(page, st.session_state.get("phones", page.known.last.year))
     _tiles(page, figures)
     time = next(iter(drawn))
     for left, right in ((time, "Revenue by category"), ("Revenue by country", "Top products")):
         for place, title in zip(st.columns(2), (left, right), strict=True):
             with place:
-                st.subheader(title)
-                draw(drawn[title])
+                draw(drawn[title], heading=title)
     nowhere = [name for name in sales.most(page, "country")["country"].to_list() if countries.number(name) is None]
     if nowhere:
         st.caption("Not on the map: " + ", ".join(nowhere))
@@ -33,11 +35,10 @@ def show(page: Page) -> None:
 
 def _tiles(page: Page, figures: list[tuple[str, Any, Any]]) -> None:
     before = page.filters.span.before().text()
-    with st.container(key="tiles"):  # as high as they will be, from the start: assets/head.html
-        places = st.columns(len(figures))
-    for place, (name, now, was) in zip(places, figures, strict=True):
+    tiles = st.container(key="tiles", horizontal=True)  # as high as they will be, from the start: assets/head.html
+    for name, now, was in figures:
         metric = page.reader.metric(name)
-        place.metric(
+        tiles.metric(
             sales.label(name),
             charts.short(now, metric.format),
             charts.change(now, was, metric.format),
