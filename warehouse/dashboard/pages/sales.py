@@ -32,7 +32,7 @@ def show(page: Page) -> None:
 
 
 def _tiles(page: Page, figures: list[tuple[str, Any, Any]]) -> None:
-    before = page.filters.span.before().text()
+    before = page.filters.span.known_before(page.known)
     with st.container(key="tiles"):  # as high as they will be, from the start: assets/head.html
         places = st.columns(len(figures))
     for place, (name, now, was) in zip(places, figures, strict=True):
@@ -40,9 +40,10 @@ def _tiles(page: Page, figures: list[tuple[str, Any, Any]]) -> None:
         place.metric(
             sales.label(name),
             charts.short(now, metric.format),
-            charts.change(now, was, metric.format),
-            delta_color="inverse" if name in _WORSE_WHEN_MORE else "normal",
-            help=f"{metric.description}. {before}: {charts.short(was, metric.format)}",
+            **charts.delta(
+                charts.change(now, was, metric.format) if before else sales.UNCOMPARED, worse_when_more=name in _WORSE_WHEN_MORE
+            ),
+            help=f"{metric.description}. " + (f"{before.text()}: {charts.short(was, metric.format)}" if before else ""),
             border=True,
         )
 
@@ -54,8 +55,12 @@ def _what_changed(page: Page) -> None:
     left.subheader("What changed")
     dimension = right.selectbox("by", _CHANGES, format_func=sales.label, key="by", bind="query-params")
     rows = sales.changed(page, dimension)
+    before = page.filters.span.known_before(page.known)
+    if before is None:
+        draw(None, f"There is {sales.UNCOMPARED}: sales are known from {page.known.first:%-d %b %Y}.")
+        return
     draw(sales.changes(rows) if rows.height else None)
-    st.caption(f"{page.filters.span.text()} less {page.filters.span.before().text()}; what fell most is first.")
+    st.caption(f"{page.filters.span.text()} less {before.text()}; what fell most is first.")
 
 
 @st.fragment
