@@ -33,6 +33,11 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(floats).cast(pl.Float64), pl.col(texts).cast(pl.String))
 
 
+def of_100(*names: str) -> pl.Expr:
+    """Shares as numbers of 100, which a table shows in the format SHARE: one place behind the point, no more and no less."""
+    return pl.col(names) * 100  # this way round: the other one names the columns after the number
+
+
 def line(
     frame: pl.DataFrame,
     x: str,

@@ -114,6 +114,16 @@ def lines(reader: Reader, choice: Choice, filters: Filters, most: int) -> tuple[
     return frame.join(top.select(choice.by), on=list(choice.by), how="semi", nulls_equal=True, maintain_order="left"), total
 
 
+def known(reader: Reader, metrics: Sequence[str], sold: Span) -> Span:
+    """The days in which all that metrics are made of is known, of those with sales: visits may be logged since less long."""
+    found = [sold.first]
+    for model in sources(reader.declared, metrics):
+        base = next(base for name in metrics for base in reader.declared.bases(name) if reader.declared.model_of(base) == model)
+        if "day" in reader.declared.dimensions(base):
+            found += reader.ask(base, by=["day"], order=["day"], limit=1)["day"].to_list()
+    return Span(max(found), sold.last)
+
+
 def compared(reader: Reader, choice: Choice, filters: Filters) -> pl.DataFrame:
     """The answer with, for each metric, `NAME before` and `NAME change`; what fell most first."""
     now, before = (answer(reader, asked(reader.declared, choice, filters, span=s)) for s in (filters.span, filters.span.before()))

@@ -66,6 +66,15 @@ def test_a_comparison_without_a_cut_is_one_row(reader: Reader) -> None:
     assert explore.compared(reader, Choice(("revenue",)), FRANCE).height == 1
 
 
+def test_what_is_logged_for_less_long_is_compared_with_less(reader: Reader, sql: Any) -> None:
+    sold = reader.days()
+    assert sold is not None
+    [(first,)] = sql("SELECT min(date) FROM gold.fact_web_sessions JOIN gold.dim_date USING (date_key)")
+    assert sold.first < first
+    assert explore.known(reader, ("visits", "conversion"), sold) == Span(first, sold.last)
+    assert explore.known(reader, ("revenue",), sold) == explore.known(reader, ("repeat_rate",), sold) == sold
+
+
 def test_filters_that_a_metric_does_not_have_are_left_out(reader: Reader) -> None:
     assert explore.left_out(reader.declared, ("conversion",), FRANCE) == ["country"]
     assert explore.left_out(reader.declared, ("repeat_rate",), FRANCE) == ["day", "country"]

@@ -15,7 +15,7 @@ from warehouse.dashboard.sales import label
 from warehouse.semantic.shown import shown
 
 MOST_MARKS = 30
-FORMATS = {"money": "%,.2f", "count": "%,d", "percent": "percent", "number": "%,.4f"}
+FORMATS = {"money": "%,.2f", "count": "%,d", "percent": charts.SHARE, "number": "%,.4f"}
 _MOST_DOTS = 120  # more would hide the line
 _LARGE = 100_000  # from there on money is shown without cents
 _ROW = "row"  # column of a chart's data: the number of the answer's row
@@ -78,6 +78,7 @@ def table(page: Page, choice: Choice, compare: bool, frame: pl.DataFrame, key: s
     """The table; returns the number of the row that was picked."""
     config: dict[str, Any] = {name: kind_of_column(name) for name in choice.cut}
     order = list(choice.cut)
+    shares: list[str] = []
     for name in choice.metrics:
         metric = page.reader.metric(name)
         of = "" if len(choice.metrics) == 1 else f"{label(name)}: "
@@ -93,8 +94,9 @@ def table(page: Page, choice: Choice, compare: bool, frame: pl.DataFrame, key: s
             form = charts.WHOLE if metric.format == "money" and _large(frame[column]) else FORMATS[metric.format]
             config[column] = st.column_config.NumberColumn(said, format=form, help=metric.description)
         order += columns
+        shares += columns if metric.format == "percent" else []
     event: Any = st.dataframe(
-        charts.plain(frame),
+        charts.plain(frame).with_columns(charts.of_100(*shares)),
         hide_index=True,
         column_config=config,
         column_order=order,

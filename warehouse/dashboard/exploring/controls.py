@@ -49,7 +49,7 @@ def chosen(page: Page) -> tuple[Choice, bool, int]:
     top = number.selectbox("Rows", [30, 100, 1000], key="top", disabled=grain is not None, **bind)
     further, against = st.columns([3, 2], vertical_alignment="bottom")
     only = _further(page, metrics, [name for name in able if name not in page.filters.chosen], further) if metrics else {}
-    earlier = page.filters.span.known_before(page.known)
+    earlier = page.filters.span.known_before(explore.known(page.reader, metrics, page.known))
     compare = against.toggle(
         "Compare with the period before",
         key="compare",

@@ -1,10 +1,9 @@
 """Products and web: from visit to order, what sells, what is bought together, what is searched for."""
 
-import polars as pl
 import streamlit as st
 
 from warehouse.dashboard import charts, products
-from warehouse.dashboard.charts import SHARE, WHOLE
+from warehouse.dashboard.charts import SHARE, WHOLE, of_100
 from warehouse.dashboard.page import Page
 from warehouse.dashboard.parts import draw
 from warehouse.dashboard.periods import in_part
@@ -70,7 +69,7 @@ def _channels(page: Page) -> None:
         for name in products.STEPS[1:]
     }
     st.dataframe(
-        charts.plain(rows).with_columns(_of_100(*steps, "conversion")),
+        charts.plain(rows).with_columns(of_100(*steps, "conversion")),
         hide_index=True,
         placeholder="–",
         alt="Visits, the share that goes on at each step, and conversion, by traffic channel",
@@ -97,7 +96,7 @@ def _table(page: Page) -> None:
     least = third.selectbox("Units sold, at least", [1, 10, 50, 100], index=1, key="units", bind="query-params")
     shown = products.ranked(rows, by, ends == "Worst", least)
     st.dataframe(
-        charts.plain(shown).with_columns(_of_100("gross_margin", "return_rate")),
+        charts.plain(shown).with_columns(of_100("gross_margin", "return_rate")),
         hide_index=True,
         height=320,
         placeholder="–",
@@ -128,7 +127,7 @@ def _pairs(page: Page) -> None:
         st.info("No two products were bought together so often. Choose fewer orders.")
         return
     st.dataframe(
-        charts.plain(rows).with_columns(_of_100("confidence")),
+        charts.plain(rows).with_columns(of_100("confidence")),
         hide_index=True,
         height=280,
         alt="Pairs of products that are bought together more often than by chance",
@@ -203,8 +202,3 @@ def _made_by(page: Page) -> str:
     if not made["model_version"]:
         return f"By a plain rule, of {made['scored_on']}: no model is better yet."
     return f"Model {made['model']}, version {made['model_version']}, of {made['scored_on']}."
-
-
-def _of_100(*names: str) -> pl.Expr:
-    """Shares as numbers of 100, which a table can show with one place behind the point, no more and no less."""
-    return 100 * pl.col(names)
