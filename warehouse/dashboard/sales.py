@@ -15,6 +15,7 @@ FIGURES = ("revenue", "orders", "average_order_value", "gross_margin", "return_r
 PHONES = "smart phone"
 TOP = 10
 UNCOMPARED = "no full period before"
+NOT_COMPARED = "not compared"  # on a tile, which has room for two words
 
 
 def figures(page: Page) -> list[tuple[str, Any, Any]]:

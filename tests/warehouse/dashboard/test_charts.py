@@ -52,7 +52,7 @@ def test_the_change_of_a_number(now: Any, before: Any, form: str, text: str | No
         ("+2.0 %", False, "normal", "auto"),
         ("-1.0 points", True, "inverse", "auto"),
         ("0.0 points", True, "off", "off"),
-        ("no full period before", False, "off", "off"),
+        ("not compared", False, "off", "off"),
         (None, False, "off", "off"),
     ],
 )

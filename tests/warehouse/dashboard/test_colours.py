@@ -12,7 +12,7 @@ import pytest
 from warehouse.dashboard import charts
 
 APART = 15.0
-LIGHT, DARK = "#FFFFFF", "#0E1117"  # Streamlit's backgrounds
+LIGHT, DARK = "#FFFFFF", "#171614"  # the backgrounds of Streamlit's pages
 Row = tuple[float, float, float]
 SEEN: dict[str, tuple[Row, Row, Row]] = {
     "every cone": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),

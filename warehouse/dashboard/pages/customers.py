@@ -94,9 +94,8 @@ def _cohorts(page: Page) -> None:
 
 @st.fragment
 def _scores(page: Page) -> None:
-    left, right = st.columns(2)
-    left.subheader("Recency, frequency, money")
-    what = right.selectbox("Show", list(_SCORES), key="rfm", bind="query-params")
+    st.subheader("Recency, frequency, money")
+    what = st.selectbox("Show", list(_SCORES), key="rfm", bind="query-params")
     column, form = _SCORES[what]
     rows = customers.scores(page)
     names = ("recency: 5 bought last", "frequency: 5 most orders")

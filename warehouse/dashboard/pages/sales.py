@@ -12,6 +12,7 @@ from warehouse.dashboard.parts import draw
 TITLE, ICON, ORDER = "Sales", ":material/storefront:", 1
 _WORSE_WHEN_MORE = ("return_rate",)
 _CHANGES = ("category", "product_type", "brand", "product", "country", "channel")
+_NO_BEFORE = f"There is {sales.UNCOMPARED}"
 _OUTLINES = alt.topo_feature("/assets/countries.json", "countries")
 
 
@@ -41,9 +42,9 @@ def _tiles(page: Page, figures: list[tuple[str, Any, Any]]) -> None:
             sales.label(name),
             charts.short(now, metric.format),
             **charts.delta(
-                charts.change(now, was, metric.format) if before else sales.UNCOMPARED, worse_when_more=name in _WORSE_WHEN_MORE
+                charts.change(now, was, metric.format) if before else sales.NOT_COMPARED, worse_when_more=name in _WORSE_WHEN_MORE
             ),
-            help=f"{metric.description}. " + (f"{before.text()}: {charts.short(was, metric.format)}" if before else ""),
+            help=f"{metric.description}. " + (f"{before.text()}: {charts.short(was, metric.format)}" if before else _NO_BEFORE),
             border=True,
         )
 
@@ -57,7 +58,7 @@ def _what_changed(page: Page) -> None:
     rows = sales.changed(page, dimension)
     before = page.filters.span.known_before(page.known)
     if before is None:
-        draw(None, f"There is {sales.UNCOMPARED}: sales are known from {page.known.first:%-d %b %Y}.")
+        draw(None, f"{_NO_BEFORE}: sales are known from {page.known.first:%-d %b %Y}.")
         return
     draw(sales.changes(rows) if rows.height else None)
     st.caption(f"{page.filters.span.text()} less {before.text()}; what fell most is first.")
