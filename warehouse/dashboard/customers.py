@@ -1,4 +1,4 @@
-"""What the page Customers asks: kinds of customers, cohorts, recency and frequency."""
+"""What the page Customers asks: kinds of customers, cohorts, recency, frequency and money."""
 
 import polars as pl
 
@@ -26,24 +26,20 @@ def moves(page: Page) -> pl.DataFrame:
 def cohorts(page: Page) -> pl.DataFrame:
     """The last cohorts, a row for each month since their first purchase: first_month, months, customers, share, lifetime_value.
 
-    `share` is of the cohort, who bought in that month again; `lifetime_value` is the revenue up to then for each of the cohort.
-    A month under way is left out: it would look like a loss. Cut to what the page is cut to, but for its days.
+    A cohort is everybody whose first purchase, of anything and anywhere, was in a month. What they bought is cut to what the page
+    is cut to, but for its days; the cohort is not. So `share`, of the cohort those who bought in that month, is 100 % in month 0
+    only without a cut; a size that were cut, too, would be of those who ever bought there. `lifetime_value` is the revenue up to
+    then for each of the cohort. A month under way is left out: it would look like a loss.
     """
-    cut = page.filters.cut() or None
-    size = page.reader.ask("customers", by=["first_month"], where=cut).rename({"customers": "size"})
-    bought = page.reader.ask("customers", "revenue", by=["first_month", "month"], where=cut)
-    bought = bought.filter(pl.col("first_month") != "Unknown", pl.col("month") < f"{page.known.last:%Y-%m}")
-    newest = bought["first_month"].unique().sort().tail(COHORTS)
-    number = {
-        name: pl.col(name).str.slice(0, 4).cast(pl.Int32) * 12 + pl.col(name).str.slice(5, 2).cast(pl.Int32)
-        for name in ("month", "first_month")
-    }
-    found = bought.filter(pl.col("first_month").is_in(newest.implode())).join(size, on="first_month")
-    found = found.with_columns(months=number["month"] - number["first_month"]).filter(pl.col("months") >= 0)
+    under_way = f"{page.known.last:%Y-%m}"
+    every = page.reader.ask("buyers", by=["first_month"], order=["first_month"]).rename({"buyers": "size"})
+    every = every.filter(pl.col("first_month") != "Unknown", pl.col("first_month") < under_way).tail(COHORTS)
+    bought = page.reader.ask("customers", "revenue", by=["first_month", "month"], where=page.filters.cut() or None)
+    bought = bought.with_columns(months=_number("month") - _number("first_month")).drop("month")
     # A month in which nobody of the cohort bought has no row, and counts as 0.
-    last = found.group_by("first_month").agg(pl.col("months").max().alias("last"), pl.col("size").first())
-    every = last.with_columns(months=pl.int_ranges(0, pl.col("last") + 1, dtype=pl.Int32)).explode("months").drop("last")
-    whole = every.join(found.drop("size"), on=["first_month", "months"], how="left").sort("first_month", "months")
+    after = pl.int_ranges(0, page.known.last.year * 12 + page.known.last.month - _number("first_month"), dtype=pl.Int32)
+    every = every.with_columns(months=after).explode("months")
+    whole = every.join(bought, on=["first_month", "months"], how="left").sort("first_month", "months")
     whole = whole.with_columns(pl.col("customers").fill_null(0), pl.col("revenue").cast(pl.Float64).fill_null(0.0))
     total = pl.col("revenue").cum_sum().over("first_month")
     return whole.select(
@@ -55,9 +51,18 @@ def cohorts(page: Page) -> pl.DataFrame:
     )
 
 
-def recency_and_frequency(page: Page) -> pl.DataFrame:
-    """Buyers by the fifth of recency and of frequency that they are in: recency_score, frequency_score, buyers."""
-    return page.reader.ask("buyers", by=["recency_score", "frequency_score"], order=["recency_score", "frequency_score"])
+def _number(month: str) -> pl.Expr:
+    """Months counted through the years, of a column such as 2026-01."""
+    year, number = (pl.col(month).str.slice(*part).cast(pl.Int32, strict=False) for part in ((0, 4), (5, 2)))  # null of Unknown
+    return year * 12 + number
+
+
+def scores(page: Page) -> pl.DataFrame:
+    """Recency, frequency and money: recency_score, frequency_score, and of the buyers who have both their number, their net
+    revenue so far, and that for each of them."""
+    by = ["recency_score", "frequency_score"]
+    found = page.reader.ask("buyers", "buyers_value", "value_per_buyer", by=by, order=by)
+    return found.filter(pl.col("recency_score") != "Unknown")
 
 
 def deciles(page: Page) -> pl.DataFrame:

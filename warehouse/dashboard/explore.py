@@ -1,8 +1,7 @@
 """What the page Explore asks: metrics, dimensions and filters to questions, frames and conditions. Pure but for the reader."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
@@ -61,9 +60,9 @@ def left_out(declared: Declared, metrics: Sequence[str], filters: Filters) -> li
     return [name for name in ("day", *filters.chosen) if name not in known]
 
 
-def where(declared: Declared, choice: Choice, filters: Filters, span: Span | None = None) -> str:
-    """The condition: of the side bar what applies, and what the choice is cut to further; empty for none."""
-    unknown = left_out(declared, choice.metrics, filters)
+def where(declared: Declared, choice: Choice, filters: Filters, span: Span | None = None, leave: Collection[str] = ()) -> str:
+    """The condition: of the side bar what applies but for `leave`, and what the choice is cut to further; empty for none."""
+    unknown = [*left_out(declared, choice.metrics, filters), *leave]
     parts = [] if "day" in unknown else [(span or filters.span).where()]
     parts += [is_in(name, values) for name, values in filters.chosen.items() if name not in unknown]
     parts += [is_in(name, values) for name, values in choice.only.items() if values]
@@ -115,6 +114,16 @@ def lines(reader: Reader, choice: Choice, filters: Filters, most: int) -> tuple[
     return frame.join(top.select(choice.by), on=list(choice.by), how="semi", nulls_equal=True, maintain_order="left"), total
 
 
+def known(reader: Reader, metrics: Sequence[str], sold: Span) -> Span:
+    """The days in which all that metrics are made of is known, of those with sales: visits may be logged since less long."""
+    found = [sold.first]
+    for model in sources(reader.declared, metrics):
+        base = next(base for name in metrics for base in reader.declared.bases(name) if reader.declared.model_of(base) == model)
+        if "day" in reader.declared.dimensions(base):
+            found += reader.ask(base, by=["day"], order=["day"], limit=1)["day"].to_list()
+    return Span(max(found), sold.last)
+
+
 def compared(reader: Reader, choice: Choice, filters: Filters) -> pl.DataFrame:
     """The answer with, for each metric, `NAME before` and `NAME change`; what fell most first."""
     now, before = (answer(reader, asked(reader.declared, choice, filters, span=s)) for s in (filters.span, filters.span.before()))
@@ -159,12 +168,6 @@ def sources(declared: Declared, metrics: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(declared.model_of(base) for name in metrics for base in declared.bases(name)))
 
 
-def fact_of(declared: Declared, metric: str) -> str | None:
-    """The model whose rows a metric is made of; None where they are of several."""
-    facts = sources(declared, [metric])
-    return facts[0] if len(facts) == 1 else None
-
-
 def adds_up(declared: Declared, metric: str) -> bool:
     """Whether a metric is the sum, or the number, of its rows."""
     measure = declared.metrics[metric].measure
@@ -191,7 +194,7 @@ def down(choice: Choice, filters: Filters, picked: Mark, dimension: str) -> dict
         if value is None:
             continue
         if name in GRAINS:
-            span = period(name, value)
+            span = periods.period(name, value)
             said |= {"period": periods.CUSTOM, "from": max(span.first, filters.span.first)}
             said |= {"to": min(span.last, filters.span.last)}
         elif name in DIMENSIONS:
@@ -199,22 +202,6 @@ def down(choice: Choice, filters: Filters, picked: Mark, dimension: str) -> dict
         else:
             only[name] = [value]
     return said | {"only": only}
-
-
-def period(grain: str, value: str) -> Span:
-    """The days of a period as the metrics layer writes it: 2026-01-31, 2026-W05, 2026-01, 2026-Q1, 2026."""
-    if grain == "day":
-        return Span(date.fromisoformat(value), date.fromisoformat(value))
-    if grain == "week":
-        year, number = map(int, value.split("-W"))
-        first = date.fromisocalendar(year, number, 1)
-        return Span(first, first + timedelta(days=6))
-    if grain == "month":
-        return periods.month(value)
-    if grain == "quarter":
-        year, number = map(int, value.split("-Q"))
-        return Span(periods.month(f"{year}-{3 * number - 2}").first, periods.month(f"{year}-{3 * number}").last)
-    return Span(date(int(value), 1, 1), date(int(value), 12, 31))
 
 
 def _one_of(dimension: str, found: Sequence[Any]) -> str:

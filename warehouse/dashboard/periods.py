@@ -1,9 +1,10 @@
 """Spans of days with names, and the span that each is compared with. Pure."""
 
 from calendar import monthrange
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 CUSTOM = "Custom"
 _DAY = timedelta(days=1)
@@ -40,6 +41,11 @@ class Span:
                 )
         return Span(self.first - timedelta(days=self.days), self.first - _DAY)
 
+    def known_before(self, known: "Span") -> "Span | None":
+        """What the span is compared with, where all of it is in the days that are known; a part would make any number grow."""
+        earlier = self.before()
+        return earlier if earlier.first >= known.first else None
+
     def text(self) -> str:
         """For people: 1 Jan 2026 to 22 Nov 2026."""
         return _said(self.first) if self.first == self.last else f"{_said(self.first)} to {_said(self.last)}"
@@ -66,6 +72,29 @@ def month(text: str) -> Span:
     """The month of a text such as 2026-10. ValueError for any other text."""
     year, _, number = text.partition("-")
     return _whole(date(int(year), int(number), 1), 1)
+
+
+def period(grain: str, value: str) -> Span:
+    """The days of a period as the metrics layer writes it: 2026-01-31, 2026-W05, 2026-01, 2026-Q1, 2026."""
+    if grain == "day":
+        return Span(date.fromisoformat(value), date.fromisoformat(value))
+    if grain == "week":
+        year, number = map(int, value.split("-W"))
+        first = date.fromisocalendar(year, number, 1)
+        return Span(first, first + 6 * _DAY)
+    if grain == "month":
+        return month(value)
+    if grain == "quarter":
+        year, number = map(int, value.split("-Q"))
+        return _whole(date(year, 3 * number - 2, 1), 3)
+    return _whole(date(int(value), 1, 1), 12)
+
+
+def in_part(grain: str, values: Iterable[Any], span: Span, known: Span) -> list[str]:
+    """Of periods those that are not whole, because the span, or what is known, begins or ends within them."""
+    first, last = max(span.first, known.first), min(span.last, known.last)
+    named = [str(value) for value in dict.fromkeys(values)]
+    return [name for name in named if (days := period(grain, name)).first < first or days.last > last]
 
 
 def last_whole_month(known: Span) -> Span:

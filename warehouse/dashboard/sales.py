@@ -9,19 +9,20 @@ from warehouse.dashboard import charts
 from warehouse.dashboard.charts import Chart
 from warehouse.dashboard.filters import is_in
 from warehouse.dashboard.page import Page
+from warehouse.dashboard.periods import Span, in_part
 
 FIGURES = ("revenue", "orders", "average_order_value", "gross_margin", "return_rate")
 PHONES = "smart phone"
 TOP = 10
+UNCOMPARED = "no full period before"
+NOT_COMPARED = "not compared"  # on a tile, which has room for two words
 
 
 def figures(page: Page) -> list[tuple[str, Any, Any]]:
-    """Each figure's metric with its value in the days of the page and in the days before."""
-    now, before = (
-        page.reader.ask(*FIGURES, where=page.filters.where(span)).row(0, named=True)
-        for span in (page.filters.span, page.filters.span.before())
-    )
-    return [(name, now[name], before[name]) for name in FIGURES]
+    """Each figure's metric with its value in the days of the page and in the days before; None where those are not all known."""
+    spans = (page.filters.span, page.filters.span.known_before(page.known))
+    now, before = (page.reader.ask(*FIGURES, where=page.filters.where(s)).row(0, named=True) if s else {} for s in spans)
+    return [(name, now[name], before.get(name)) for name in FIGURES]
 
 
 def label(name: str) -> str:
@@ -35,15 +36,28 @@ def over_time(page: Page) -> pl.DataFrame:
     return page.reader.ask("revenue", by=[grain], where=page.filters.where(), order=[grain])
 
 
-def most(page: Page, dimension: str, limit: int | None = None) -> pl.DataFrame:
-    """Revenue by a dimension, the most first."""
-    return page.reader.ask("revenue", by=[dimension], where=page.filters.where(), order=["revenue desc"], limit=limit)
+def most(page: Page, dimension: str, limit: int | None = None, span: Span | None = None) -> pl.DataFrame:
+    """Revenue by a dimension, the most first. Products are articles: several may bear one name."""
+    by = ["product", "sku"] if dimension == "product" else [dimension]
+    found = page.reader.ask("revenue", by=by, where=page.filters.where(span), order=["revenue desc"], limit=limit)
+    return _told_apart(page, found) if dimension == "product" else found
+
+
+def _told_apart(page: Page, articles: pl.DataFrame) -> pl.DataFrame:
+    """product, revenue of a frame of product, sku, revenue: with its number where another article ever bore its name."""
+    shared = page.reader.rows("SELECT name FROM gold.dim_product GROUP BY name HAVING count(DISTINCT sku) > 1")["name"]
+    numbered = pl.concat_str("product", "sku", separator=" · ")
+    name = pl.when(pl.col("product").is_in(shared.implode())).then(numbered).otherwise("product")
+    return articles.select(product=name, revenue="revenue")
 
 
 def changed(page: Page, dimension: str) -> pl.DataFrame:
-    """Revenue by a dimension, before and now, with the difference; what fell most first."""
-    now = most(page, dimension)
-    before = page.reader.ask("revenue", by=[dimension], where=page.filters.where(page.filters.span.before()))
+    """Revenue by a dimension, before and now, with the difference; what fell most first.
+
+    No rows where not all of the days before are known.
+    """
+    now, earlier = most(page, dimension), page.filters.span.known_before(page.known)
+    now, before = (now, most(page, dimension, span=earlier)) if earlier else (now.clear(), now.clear())
     both = now.join(before.rename({"revenue": "before"}), on=dimension, how="full", coalesce=True)
     both = both.with_columns(pl.col("revenue", "before").fill_null(0))
     return both.with_columns(change=pl.col("revenue") - pl.col("before")).sort("change", dimension)
@@ -60,8 +74,9 @@ def charts_of(page: Page, outlines: Any) -> dict[str, Chart | None]:
     time, by_category, by_country = over_time(page), most(page, "category"), most(page, "country")
     top = most(page, "product", TOP)
     grain = time.columns[0]
+    part = in_part(grain, time[grain], page.filters.span, page.known)
     found: dict[str, tuple[pl.DataFrame, Chart]] = {
-        f"Revenue by {grain}": (time, charts.line(time, grain, "revenue", "money", title=f"Revenue by {grain}")),
+        f"Revenue by {grain}": (time, charts.line(time, grain, "revenue", "money", title=f"Revenue by {grain}", part=part)),
         "Revenue by category": (by_category, bars(by_category, "Revenue by category")),
         "Revenue by country": (
             by_country,

@@ -16,6 +16,9 @@ import pytest
 
 from lake.config import Settings
 from warehouse import query
+from warehouse.dashboard.filters import Filters
+from warehouse.dashboard.page import Page
+from warehouse.dashboard.periods import Span
 from warehouse.dashboard.reader import Reader
 from warehouse.release import choose
 
@@ -66,6 +69,18 @@ def sql(trained_shop: Settings) -> Iterator[Any]:
     """Rows of the newest release, by SQL."""
     with query.connect(trained_shop, live=False) as connection:
         yield lambda text, *parameters: connection.execute(text, list(parameters)).fetchall()
+
+
+@pytest.fixture
+def page_of(reader: Reader, trained_shop: Settings) -> Callable[..., Page]:
+    """A page of the newest release: its days, all that are known unless given; values of dimensions by name."""
+    known = reader.days()
+    assert known is not None
+
+    def made(span: Span | None = None, **chosen: tuple[str, ...]) -> Page:
+        return Page(trained_shop, reader, Filters(span or known, chosen), known, ())
+
+    return made
 
 
 def serve(settings: Settings, *options: str, **env: str) -> "tuple[subprocess.Popen[bytes], Site]":

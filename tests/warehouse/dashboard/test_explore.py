@@ -4,14 +4,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import polars as pl
 import pytest
 
-from lake.config import Settings
-from warehouse.dashboard import customers, explore
+from warehouse.dashboard import explore
 from warehouse.dashboard.explore import Choice
 from warehouse.dashboard.filters import Filters
-from warehouse.dashboard.page import Page
 from warehouse.dashboard.periods import Span
 from warehouse.dashboard.reader import Reader
 
@@ -36,8 +33,8 @@ def test_a_mark_is_the_sum_of_the_rows_behind_it(reader: Reader, metric: str, co
     assert explore.adds_up(reader.declared, metric)
     for row in rows[:3]:
         condition = explore.behind(asked.where or "", explore.mark(choice.cut, row))
-        model = explore.fact_of(reader.declared, metric)
-        found, count = reader.behind(str(model), condition, 100_000)
+        [model] = explore.sources(reader.declared, [metric])
+        found, count = reader.behind(model, condition, 100_000)
         assert found.height == count
         assert (found[column].sum() if column else count) == row[metric]
 
@@ -69,6 +66,15 @@ def test_a_comparison_without_a_cut_is_one_row(reader: Reader) -> None:
     assert explore.compared(reader, Choice(("revenue",)), FRANCE).height == 1
 
 
+def test_what_is_logged_for_less_long_is_compared_with_less(reader: Reader, sql: Any) -> None:
+    sold = reader.days()
+    assert sold is not None
+    [(first,)] = sql("SELECT min(date) FROM gold.fact_web_sessions JOIN gold.dim_date USING (date_key)")
+    assert sold.first < first
+    assert explore.known(reader, ("visits", "conversion"), sold) == Span(first, sold.last)
+    assert explore.known(reader, ("revenue",), sold) == explore.known(reader, ("repeat_rate",), sold) == sold
+
+
 def test_filters_that_a_metric_does_not_have_are_left_out(reader: Reader) -> None:
     assert explore.left_out(reader.declared, ("conversion",), FRANCE) == ["country"]
     assert explore.left_out(reader.declared, ("repeat_rate",), FRANCE) == ["day", "country"]
@@ -77,9 +83,9 @@ def test_filters_that_a_metric_does_not_have_are_left_out(reader: Reader) -> Non
     assert "country" not in explore.able(reader.declared, ["revenue", "conversion"])
 
 
-def test_what_is_made_of_several_facts_has_no_rows_of_its_own(reader: Reader) -> None:
-    assert explore.fact_of(reader.declared, "net_sales") is None
-    assert explore.fact_of(reader.declared, "average_order_value") == "sales"
+def test_what_is_made_of_several_facts_has_rows_of_each(reader: Reader) -> None:
+    assert explore.sources(reader.declared, ["net_sales"]) == ["sales", "returns"]
+    assert explore.sources(reader.declared, ["average_order_value"]) == ["sales"]
     assert not explore.adds_up(reader.declared, "orders")
 
 
@@ -87,26 +93,3 @@ def test_a_value_with_a_quote_is_a_value(reader: Reader) -> None:
     assert explore.behind("", {"brand": "O'Neill", "year": "2025"}) == "brand IN ('O''Neill') AND year = 2025"
     found, count = reader.behind("sales", "brand IN ('O''Neill')", 10)
     assert (found.height, count) == (0, 0)
-
-
-def test_cohorts_are_what_sql_gives(reader: Reader, trained_shop: Settings, sql: Any) -> None:
-    known = reader.days()
-    assert known is not None
-    page = Page(trained_shop, reader, Filters(known, {}), known, ())
-    found = customers.cohorts(page)
-    assert found.filter(pl.col("months") == 0)["share"].to_list() == [1.0] * found["first_month"].n_unique()
-    expected = sql(
-        f"""
-        WITH bought AS (SELECT DISTINCT customer_id, date_trunc('month', date) AS month FROM {SOLD}),
-             first AS (SELECT customer_id, min(month) AS first_month FROM bought GROUP BY 1),
-             size AS (SELECT first_month, count(*) AS size FROM first GROUP BY 1)
-        SELECT strftime(first_month, '%Y-%m'), date_diff('month', first_month, month), count(*), count(*) / any_value(size)
-        FROM bought JOIN first USING (customer_id) JOIN size USING (first_month)
-        WHERE month < date_trunc('month', ?::DATE) GROUP BY first_month, month
-        """,
-        known.last,
-    )
-    ours = {(row["first_month"], row["months"]): row["customers"] for row in found.to_dicts() if row["customers"]}
-    assert ours == {(first, months): count for first, months, count, _ in expected if first in set(found["first_month"])}
-    last = found.sort("months").group_by("first_month").last()
-    assert (last["lifetime_value"] > 0).all()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from warehouse.dashboard import explore
+from warehouse.dashboard import explore, periods
 from warehouse.dashboard.explore import Choice
 from warehouse.dashboard.filters import Filters
 from warehouse.dashboard.periods import CUSTOM, Span
@@ -105,7 +105,7 @@ def test_a_period_has_the_days_that_sql_gives_it(reader: Reader, sql: Any, grain
         "WHERE date BETWEEN '2023-12-25' AND '2026-01-11' GROUP BY 1 ORDER BY 2"
     )
     whole = rows[1:-1]  # the ends may be cut off
-    assert {name: explore.period(grain, name) for name, *_ in whole} == {name: Span(first, last) for name, first, last in whole}
+    assert {name: periods.period(grain, name) for name, *_ in whole} == {name: Span(first, last) for name, first, last in whole}
 
 
 def test_rows_are_counted_by_the_metric_that_is_of_them(reader: Reader) -> None:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from flows.steps import STEPS, silent
@@ -77,7 +78,7 @@ def test_the_forecast_says_who_made_it(seen: Any) -> None:
 def test_the_funnel_is_what_sql_gives(seen: Any) -> None:
     seen.open("products?period=All+time")
     [counts] = seen.site.sql("SELECT sum(visits), sum(product), sum(cart), sum(checkout), sum(ordered) FROM gold.agg_funnel")
-    shares = [f"{100 * now / before:.0f} %" for before, now in pairwise(counts)]
+    shares = [f"{100 * now / before:.1f} %" for before, now in pairwise(counts)]
     names = ("saw a product", "used the cart", "went to the checkout", "ordered")
     said = ", ".join(f"{name} {share}" for name, share in zip(names, shares, strict=True))
     assert f"Of those of the step before: {said}" in " ".join(seen.text().split())
@@ -200,6 +201,11 @@ def test_the_answer_is_downloaded_whole(seen: Any) -> None:
     assert lines[0] == "product,revenue"
     assert len(lines) == 1 + products
     assert sum(round(100 * float(line.rsplit(",", 1)[1])) for line in lines[1:]) == round(100 * revenue)
+    with seen.page.expect_download() as waiting:
+        seen.page.get_by_role("button", name="Parquet", exact=True).click()
+    assert waiting.value.suggested_filename == "revenue-by-product.parquet"
+    found = pl.read_parquet(waiting.value.path())
+    assert (found.columns, found.height, found["revenue"].sum()) == (["product", "revenue"], products, revenue)
 
 
 def test_everything_is_reached_by_keyboard_and_has_a_name(seen: Any) -> None:

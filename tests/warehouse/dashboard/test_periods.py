@@ -1,10 +1,11 @@
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from warehouse.dashboard.periods import Span, last_whole_month, month, named
+from warehouse.dashboard.periods import Span, in_part, last_whole_month, month, named
 
 TODAY = date(2026, 11, 22)
 KNOWN = Span(date(2023, 11, 23), TODAY)
@@ -38,6 +39,36 @@ def test_what_a_span_is_compared_with_ends_before_it_begins(first: date, days: i
     asked = Span(first, first + timedelta(days=days - 1))
     before = asked.before()
     assert before.first <= before.last < asked.first
+
+
+@pytest.mark.parametrize(
+    ("asked", "before"),
+    [
+        (span("2025-01-01", "2025-12-31"), span("2024-01-01", "2024-12-31")),
+        (span("2024-01-01", "2024-12-31"), None),  # of 2023 only the end is known
+        (span("2024-01-01", "2024-01-31"), span("2023-12-01", "2023-12-31")),
+        (span("2023-12-01", "2023-12-31"), None),
+        (KNOWN, None),
+    ],
+)
+def test_what_is_known_in_part_is_compared_with_nothing(asked: Span, before: Span | None) -> None:
+    assert asked.known_before(KNOWN) == before
+
+
+@pytest.mark.parametrize(
+    ("grain", "values", "asked", "part"),
+    [
+        ("month", ["2025-11", "2025-12", "2026-11"], span("2025-11-23", "2026-11-22"), ["2025-11", "2026-11"]),
+        ("month", ["2025-01", "2025-12"], span("2025-01-01", "2025-12-31"), []),
+        ("year", [2023, 2024, 2025, 2026], KNOWN, ["2023", "2026"]),
+        ("year", [2026, 2026], span("2026-01-01", "2026-12-31"), ["2026"]),  # under way
+        ("quarter", ["2026-Q3", "2026-Q4"], span("2026-07-01", "2026-11-22"), ["2026-Q4"]),
+        ("week", ["2025-W01", "2025-W02"], span("2025-01-01", "2025-01-12"), ["2025-W01"]),
+        ("day", [date(2025, 1, 1)], span("2025-01-01", "2025-01-12"), []),
+    ],
+)
+def test_periods_that_are_cut_off(grain: str, values: list[Any], asked: Span, part: list[str]) -> None:
+    assert in_part(grain, values, asked, KNOWN) == part
 
 
 def test_spans_by_name() -> None:

@@ -1,5 +1,6 @@
 """What Products and web asks, against SQL by hand on the same release."""
 
+from collections.abc import Callable
 from datetime import date
 from itertools import pairwise
 from typing import Any
@@ -7,12 +8,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from lake.config import Settings
 from warehouse.dashboard import products
-from warehouse.dashboard.filters import Filters
 from warehouse.dashboard.page import Page
 from warehouse.dashboard.periods import Span
-from warehouse.dashboard.reader import Reader
 
 FUNNEL = ("visits", "product", "cart", "checkout", "ordered")
 SUMS = ", ".join(f"sum({name})::BIGINT" for name in FUNNEL)
@@ -20,22 +18,16 @@ SOLD = "gold.fact_sales JOIN gold.dim_date USING (date_key) JOIN gold.dim_countr
 NEVER = Span(date(2019, 1, 1), date(2019, 1, 31))
 
 
-def page_of(reader: Reader, settings: Settings, span: Span | None = None, **chosen: tuple[str, ...]) -> Page:
-    known = reader.days()
-    assert known is not None
-    return Page(settings, reader, Filters(span or known, chosen), known, ())
-
-
 @pytest.fixture
-def page(reader: Reader, trained_shop: Settings) -> Page:
+def page(page_of: Callable[..., Page]) -> Page:
     """All days, and every country, category and channel."""
-    return page_of(reader, trained_shop)
+    return page_of()
 
 
 @pytest.fixture
-def empty(reader: Reader, trained_shop: Settings) -> Page:
+def empty(page_of: Callable[..., Page]) -> Page:
     """Days before the shop opened."""
-    return page_of(reader, trained_shop, NEVER)
+    return page_of(NEVER)
 
 
 def test_each_step_of_the_funnel_with_its_share(page: Page, sql: Any) -> None:
@@ -45,9 +37,9 @@ def test_each_step_of_the_funnel_with_its_share(page: Page, sql: Any) -> None:
     assert found["share"].to_list() == [None, *(now / before for before, now in pairwise(counts))]
 
 
-def test_the_funnel_has_no_country_and_ignores_the_filters_that_do_not_apply(reader: Reader, trained_shop: Settings) -> None:
-    cut = page_of(reader, trained_shop, country=("France",), channel=("store",))
-    assert products.funnel(cut).equals(products.funnel(page_of(reader, trained_shop)))
+def test_the_funnel_has_no_country_and_ignores_the_filters_that_do_not_apply(page_of: Callable[..., Page]) -> None:
+    cut = page_of(country=("France",), channel=("store",))
+    assert products.funnel(cut).equals(products.funnel(page_of()))
 
 
 def test_the_funnel_of_each_traffic_channel(page: Page, sql: Any) -> None:
@@ -78,8 +70,8 @@ def test_nobody_came(empty: Page) -> None:
     assert products.with_order(empty) == 0
 
 
-def test_products_of_one_name_stay_apart(reader: Reader, trained_shop: Settings, sql: Any) -> None:
-    found = products.table(page_of(reader, trained_shop, country=("France",)))
+def test_products_of_one_name_stay_apart(page_of: Callable[..., Page], sql: Any) -> None:
+    found = products.table(page_of(country=("France",)))
     expected = sql(
         f"SELECT p.name, p.sku, sum(net_amount), sum(quantity)::BIGINT FROM {SOLD} JOIN gold.dim_product p USING (product_key) "
         "WHERE country = 'France' GROUP BY 1, 2"

@@ -10,13 +10,36 @@ SOLD = "gold.fact_sales JOIN gold.dim_date USING (date_key) JOIN gold.dim_countr
 
 def test_the_tiles_are_what_sql_gives(seen: Any) -> None:
     seen.open("?period=2025&country=France")
-    [(revenue, orders)] = seen.site.sql(
-        f"SELECT sum(net_amount), count(DISTINCT order_id) FROM {SOLD} WHERE year = 2025 AND country = 'France'"
+    now, before = (
+        seen.site.sql(
+            f"""
+            SELECT sum(net_amount), count(DISTINCT order_id), sum(net_amount) / count(DISTINCT order_id),
+                   sum(net_amount - cost) / sum(net_amount) FILTER (cost IS NOT NULL),
+                   (SELECT sum(quantity) FROM {SOLD.replace("fact_sales", "fact_returns")} WHERE year = $1 AND country = 'France')
+                       / sum(quantity)
+            FROM {SOLD} WHERE year = $1 AND country = 'France'
+            """,
+            year,
+        )[0]
+        for year in (2025, 2024)
     )
-    tiles = seen.tiles()
-    assert tiles["Revenue"] == charts.short(revenue, "money")
-    assert tiles["Orders"] == charts.short(orders, "count")
-    assert tiles["Average order value"] == charts.short(revenue / orders, "money")
+    forms = ("money", "count", "money", "percent", "percent")
+    assert seen.tiles() == dict(
+        zip(
+            ("Revenue", "Orders", "Average order value", "Gross margin", "Return rate"),
+            map(charts.short, now, forms),
+            strict=True,
+        )
+    )
+    moved = [text.strip() for text in seen.page.get_by_test_id("stMetricDelta").all_inner_texts()]
+    assert moved == list(map(charts.change, now, before, forms))
+
+
+def test_a_year_after_one_that_is_known_in_part_is_compared_with_nothing(seen: Any) -> None:
+    seen.open("?period=2024")
+    assert [text.strip() for text in seen.page.get_by_test_id("stMetricDelta").all_inner_texts()] == ["not compared"] * 5
+    assert "There is no full period before: sales are known from" in seen.text()
+    assert not any(text.startswith("Change of revenue") for text in seen.charts())
 
 
 def test_the_charts_say_what_sql_gives(seen: Any) -> None:

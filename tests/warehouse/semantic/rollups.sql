@@ -2,7 +2,9 @@
 CREATE TABLE gold.agg_customer_lifetime AS
   SELECT customer_id, strptime(min(date_key)::VARCHAR, '%Y%m%d')::DATE AS first_sale_date, count(DISTINCT order_id) AS frequency,
          if(count(DISTINCT order_id) > 1, 'Loyal customers', 'New customers') AS segment,
-         1 + (customer_id % 5)::INT AS recency_score, if(count(DISTINCT order_id) > 1, 5, 1) AS frequency_score
+         1 + (customer_id % 5)::INT AS recency_score, if(count(DISTINCT order_id) > 1, 5, 1) AS frequency_score,
+         sum(net_amount)::DECIMAL(18, 2) AS monetary, 1 + (customer_id % 3)::INT AS monetary_score,
+         recency_score::VARCHAR || frequency_score || monetary_score AS rfm
   FROM gold.fact_sales WHERE customer_id IS NOT NULL GROUP BY 1;
 CREATE TABLE gold.agg_sales_daily AS
   WITH every AS (

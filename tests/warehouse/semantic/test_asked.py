@@ -24,7 +24,11 @@ from warehouse.semantic.loaded import load
             {"by": "month"},
             "repeat_rate cannot be cut by month: repeat_buyers, which it needs, is of everybody who",
         ),
-        (("repeat_rate",), {"by": "month"}, "It can be cut by segment, first_month, recency_score, frequency_score$"),
+        (
+            ("repeat_rate",),
+            {"by": "month"},
+            "It can be cut by segment, first_month, recency_score, frequency_score, monetary_score, rfm$",
+        ),
         (
             ("conversion",),
             {"by": "category"},

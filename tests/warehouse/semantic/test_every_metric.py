@@ -114,6 +114,17 @@ BY_HAND: dict[str, list[tuple[str, str]]] = {
             f"SELECT recency_score::VARCHAR, frequency_score::VARCHAR, count(*) FROM {BUYERS} GROUP BY ALL",
         ),
     ],
+    "buyers_value": [
+        ("", f"SELECT sum(monetary) FROM {BUYERS}"),
+        ("monetary_score", f"SELECT monetary_score::VARCHAR, sum(monetary) FROM {BUYERS} GROUP BY ALL"),
+    ],
+    "value_per_buyer": [
+        (
+            "recency_score,frequency_score",
+            f"SELECT recency_score::VARCHAR, frequency_score::VARCHAR, sum(monetary), count(*) FROM {BUYERS} GROUP BY ALL",
+        ),
+        ("rfm", f"SELECT rfm, sum(monetary), count(*) FROM {BUYERS} GROUP BY ALL"),
+    ],
     "repeat_buyers": [
         (
             "",
@@ -178,7 +189,7 @@ def test_every_metric_is_written_by_hand() -> None:
 @pytest.mark.parametrize(("metric", "by", "sql"), [(metric, by, sql) for metric, cuts in BY_HAND.items() for by, sql in cuts])
 def test_a_metric_is_what_its_sql_is(shop: Any, metric: str, by: str, sql: str) -> None:
     expected = shop.sql(sql)
-    if metric in ("average_order_value", "revenue_28d", "value_per_customer"):
+    if metric in ("average_order_value", "revenue_28d", "value_per_customer", "value_per_buyer"):
         expected = [(*row[:-2], _divided(*row[-2:])) for row in expected]
     found = shop.ask(metric, by=by)
     assert len(found) > 0

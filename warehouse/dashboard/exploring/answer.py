@@ -10,12 +10,14 @@ from warehouse.dashboard import charts, explore
 from warehouse.dashboard.explore import Choice
 from warehouse.dashboard.page import Page
 from warehouse.dashboard.parts import draw
+from warehouse.dashboard.periods import in_part
 from warehouse.dashboard.sales import label
 from warehouse.semantic.shown import shown
 
 MOST_MARKS = 30
-FORMATS = {"money": "%,.2f", "count": "%,d", "percent": "percent", "number": "%,.4f"}
+FORMATS = {"money": "%,.2f", "count": "%,d", "percent": charts.SHARE, "number": "%,.4f"}
 _MOST_DOTS = 120  # more would hide the line
+_LARGE = 100_000  # from there on money is shown without cents
 _ROW = "row"  # column of a chart's data: the number of the answer's row
 _CLICKED = "_clicked"  # whether the chart or the table was clicked last
 
@@ -29,7 +31,8 @@ def chart(page: Page, choice: Choice, compare: bool, frame: pl.DataFrame, key: s
         for name in choice.metrics:
             form = page.reader.metric(name).format
             was = row[f"{name} before"] if compare else None
-            st.metric(label(name), shown(row[name], form), charts.change(row[name], was, form), border=True)
+            told = charts.delta(charts.change(row[name], was, form))
+            st.metric(label(name), charts.short(row[name], form), help=shown(row[name], form), border=True, **told)
         return None
     title = f"{label(value)} by {', '.join(label(name).lower() for name in choice.cut)}"
     frame = frame.with_row_index(_ROW)
@@ -37,9 +40,12 @@ def chart(page: Page, choice: Choice, compare: bool, frame: pl.DataFrame, key: s
     shows = frame.with_columns(explore.named(frame, choice.by).alias(name)) if choice.by else frame
     if choice.grain:
         colour = name if choice.by else None
-        shape = charts.line(shows, choice.grain, value, metric.format, title=title, colour=colour, height=380)
+        part = in_part(choice.grain, shows[choice.grain], page.filters.span, page.known)
+        shape = charts.line(shows, choice.grain, value, metric.format, title=title, colour=colour, part=part, height=380)
+        dot: Any = charts.by_name(alt.Shape, shows, name, charts.SHAPES) if colour else alt.value("circle")
         if len(choice.by) > 1:  # their names are long
-            shape.encoding.color.legend.columns = 2
+            for channel in (shape.encoding.color, shape.encoding.strokeDash, dot):
+                channel.legend.columns = 2
     else:
         shows = shows.head(MOST_MARKS)
         # A bar for each row: stacks of some rows, or of shares, would have a length that means nothing.
@@ -50,17 +56,18 @@ def chart(page: Page, choice: Choice, compare: bool, frame: pl.DataFrame, key: s
     click = alt.selection_point(name="mark", fields=[_ROW], on="click", nearest=True)
     drawn: charts.Chart = shape.encode(opacity=alt.condition(click, alt.value(1.0), alt.value(0.35))).add_params(click)
     if choice.grain:
-        drawn = _with_dots(shape, click, frame.height <= _MOST_DOTS)
+        drawn = _with_dots(shape, click, frame.height <= _MOST_DOTS, dot)
     event = draw(drawn, on_select=_chart_clicked, key=key)
     marks = event["selection"]["mark"] if event else []
     return int(marks[0][_ROW]) if marks else None
 
 
-def _with_dots(chart: alt.Chart, click: alt.Parameter, seen: bool) -> alt.LayerChart:
+def _with_dots(chart: alt.Chart, click: alt.Parameter, seen: bool, shape: Any) -> alt.LayerChart:
     """A line with a dot for each value, the nearest of which a click picks: a line itself has no place to click at."""
     dot = alt.condition(click, alt.value(1.0), alt.value(0.6 if seen else 0.0), empty=False)
     size = alt.condition(click, alt.value(120), alt.value(30), empty=False)
-    dots = chart.mark_point(filled=True, color=charts.COLOURS[0]).encode(opacity=dot, size=size).add_params(click)
+    dots = chart.mark_point(filled=True, color=charts.COLOURS[0]).encode(opacity=dot, size=size, shape=shape).add_params(click)
+    dots.encoding.strokeDash = alt.Undefined
     line = chart.mark_line(strokeWidth=2, color=charts.COLOURS[0])
     text, line.description, dots.description = chart.description, alt.Undefined, alt.Undefined
     layers: alt.LayerChart = alt.layer(line, dots, description=text, height=chart.height)  # type: ignore[assignment]
@@ -71,6 +78,7 @@ def table(page: Page, choice: Choice, compare: bool, frame: pl.DataFrame, key: s
     """The table; returns the number of the row that was picked."""
     config: dict[str, Any] = {name: kind_of_column(name) for name in choice.cut}
     order = list(choice.cut)
+    shares: list[str] = []
     for name in choice.metrics:
         metric = page.reader.metric(name)
         of = "" if len(choice.metrics) == 1 else f"{label(name)}: "
@@ -83,10 +91,12 @@ def table(page: Page, choice: Choice, compare: bool, frame: pl.DataFrame, key: s
                 f"{name} before": f"{of}before".capitalize(),
             }
         for column, said in columns.items():
-            config[column] = st.column_config.NumberColumn(said, format=FORMATS[metric.format], help=metric.description)
+            form = charts.WHOLE if metric.format == "money" and _large(frame[column]) else FORMATS[metric.format]
+            config[column] = st.column_config.NumberColumn(said, format=form, help=metric.description)
         order += columns
+        shares += columns if metric.format == "percent" else []
     event: Any = st.dataframe(
-        charts.plain(frame),
+        charts.plain(frame).with_columns(charts.of_100(*shares)),
         hide_index=True,
         column_config=config,
         column_order=order,
@@ -97,6 +107,11 @@ def table(page: Page, choice: Choice, compare: bool, frame: pl.DataFrame, key: s
     )
     rows = event["selection"]["rows"]
     return int(rows[0]) if rows else None
+
+
+def _large(values: pl.Series) -> bool:
+    """Whether cents would only be in the way."""
+    return float(values.cast(pl.Float64).abs().max() or 0) >= _LARGE  # type: ignore[arg-type]
 
 
 def clicked(marked: int | None, row: int | None) -> int | None:

@@ -49,14 +49,16 @@ def chosen(page: Page) -> tuple[Choice, bool, int]:
     top = number.selectbox("Rows", [30, 100, 1000], key="top", disabled=grain is not None, **bind)
     further, against = st.columns([3, 2], vertical_alignment="bottom")
     only = _further(page, metrics, [name for name in able if name not in page.filters.chosen], further) if metrics else {}
+    earlier = page.filters.span.known_before(explore.known(page.reader, metrics, page.known))
     compare = against.toggle(
         "Compare with the period before",
         key="compare",
-        disabled=grain is not None,
-        help="Adds what it was and the change, with what fell most first. Not together with 'Over time by'.",
+        disabled=grain is not None or earlier is None,
+        help="Adds what it was and the change, with what fell most first. Not together with 'Over time by', nor where "
+        "not all days of the period before are known.",
         **bind,
     )
-    compare = compare and grain is None and "day" in grains
+    compare = compare and grain is None and "day" in grains and earlier is not None
     orders, key = (_MOVES, "moves") if compare else (_ORDERS, "order")
     first = order.selectbox("First", list(orders), format_func=orders.__getitem__, key=key, disabled=grain is not None, **bind)
     return Choice(tuple(metrics), tuple(by), grain, only, first), compare, top

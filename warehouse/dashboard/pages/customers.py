@@ -1,14 +1,21 @@
 """Customers: what kinds there are, who moves, who comes back, what they are worth."""
 
-import altair as alt
 import polars as pl
 import streamlit as st
 
-from warehouse.dashboard import charts, customers
+from warehouse.dashboard import charts, customers, heat
+from warehouse.dashboard.charts import WHOLE
 from warehouse.dashboard.page import Page
 from warehouse.dashboard.parts import draw
 
 TITLE, ICON, ORDER = "Customers", ":material/groups:", 3
+# What can be shown, by its title: the column and its format.
+_COHORTS = {"Came back": ("share", "percent"), "Revenue so far for each": ("lifetime_value", "money")}
+_SCORES = {
+    "Customers": ("buyers", "count"),
+    "Net revenue for each": ("value_per_buyer", "money"),
+    "Net revenue so far": ("buyers_value", "money"),
+}
 _UNTRAINED = (
     "No model has been trained yet. Train one: `cartlake run train`, then `cartlake run score` and `cartlake run publish`."
 )
@@ -21,7 +28,7 @@ def show(page: Page) -> None:
     _cohorts(page)
     left, right = st.columns(2)
     with left:
-        _buyers(page)
+        _scores(page)
     with right:
         _deciles(page)
 
@@ -34,8 +41,10 @@ def _kinds(page: Page) -> None:
     rows = customers.kinds(page)
     left, right = st.columns(2)
     with left:
+        st.markdown("**Customers**")
         draw(charts.bars(rows, "kind", "segmented_customers", "count", title="Customers by kind"))
     with right:
+        st.markdown("**Net revenue so far**")
         draw(charts.bars(rows, "kind", "segmented_value", "money", title="Net revenue by kind"))
     st.dataframe(
         charts.plain(rows),
@@ -43,8 +52,8 @@ def _kinds(page: Page) -> None:
         column_config={
             "kind": "Kind",
             "segmented_customers": st.column_config.NumberColumn("Customers", format="localized"),
-            "segmented_value": st.column_config.NumberColumn("Net revenue so far", format="accounting"),
-            "value_per_customer": st.column_config.NumberColumn("For each customer", format="accounting"),
+            "segmented_value": st.column_config.NumberColumn("Net revenue so far", format=WHOLE),
+            "value_per_customer": st.column_config.NumberColumn("For each customer", format=WHOLE),
         },
     )
 
@@ -54,78 +63,46 @@ def _moves(page: Page) -> None:
     rows = customers.moves(page) if page.reader.has(customers.MOVES) else pl.DataFrame()
     if rows.is_empty():
         st.info(
-            f"Nobody did in {page.filters.span.text()}. A move is noted when a later scoring puts a customer into another kind."
+            f"No customer did, {page.filters.span.text()}. "
+            "A move is noted when a later scoring puts a customer into another kind, so it takes two."
         )
         return
-    text = charts.described("Moves", rows, "to_segment", "customers", "count")
-    chart = (
-        alt.Chart(charts.plain(rows), description=text, height=charts.HEIGHT)
-        .mark_rect()
-        .encode(
-            x=alt.X("to_segment:N", title="to", axis=alt.Axis(labelAngle=0, labelLimit=160)),
-            y=alt.Y("from_segment:N", title="from", axis=alt.Axis(labelLimit=220)),
-            color=alt.Color("customers:Q", title=None),
-            tooltip=["from_segment", "to_segment", "customers"],
-        )
-    )
-    draw(chart)
+    names = ("to", "from")
+    draw(heat.grid(rows, "to_segment", "from_segment", "customers", "count", title="Customers who changed", names=names))
 
 
 @st.fragment
 def _cohorts(page: Page) -> None:
     left, right = st.columns([2, 1])
     left.subheader("Customers by the month of their first purchase")
-    shown = {"Came back": ("share", "percent"), "Revenue so far for each": ("lifetime_value", "money")}
-    what = right.selectbox("show", list(shown), key="cohorts", bind="query-params")
-    column, form = shown[what]
+    what = right.selectbox("Show", list(_COHORTS), key="cohorts", bind="query-params")
+    column, form = _COHORTS[what]
     rows = customers.cohorts(page)
     if form == "percent":
         rows = rows.filter(pl.col("months") > 0)  # in their first month all of them bought
-    draw(_grid(rows, column, form, what) if rows.height else None, "There is no whole month to look at yet.")
+    names = ("months later", None)
+    grid = heat.grid(rows, "months", "first_month", column, form, title=what, names=names, large=False, height=380)
+    draw(grid if rows.height else None, "There is no whole month to look at yet.")
     st.caption(
-        f"Each row is a month's new customers, each column a month later; {page.known.last:%B %Y}, under way, is left out."
+        f"Each row is a month's new customers, each column a month later{', in percent of them' if form == 'percent' else ''}; "
+        f"{page.known.last:%B %Y}, under way, is left out."
     )
+    if page.filters.chosen:
+        cut = " · ".join(", ".join(values) for values in page.filters.chosen.values())
+        st.caption(f"Of all new customers of a month, wherever and whatever they bought first: what they bought in {cut}.")
 
 
-def _grid(rows: pl.DataFrame, column: str, form: str, title: str) -> alt.LayerChart:
-    """A heat map with its numbers, so that colour is not the only sign."""
-    short = [charts.short(value, form).removesuffix(" %") for value in rows[column].to_list()]
-    told = charts.plain(rows.with_columns(text=pl.Series(short, dtype=pl.String)))
-    text = charts.described(title, rows, "first_month", column, form)
-    base = alt.Chart(told).encode(
-        x=alt.X("months:O", title="months later", axis=alt.Axis(labelAngle=0)), y=alt.Y("first_month:O", title=None)
-    )
-    middle = float(rows[column].cast(pl.Float64).max() or 0) / 2  # type: ignore[arg-type]
-    tip = [alt.Tooltip("first_month:O", title="First purchase"), alt.Tooltip("months:O"), alt.Tooltip("text:N", title=title)]
-    fill = base.mark_rect().encode(color=alt.Color(f"{column}:Q", legend=None, scale=alt.Scale(scheme="blues")), tooltip=tip)
-    said = base.mark_text(fontSize=10).encode(
-        text="text:N", color=alt.condition(f"datum['{column}'] > {middle}", alt.value("white"), alt.value("black"))
-    )
-    layers: alt.LayerChart = alt.layer(fill, said, description=text, height=380)  # type: ignore[assignment]
-    return layers
-
-
-def _buyers(page: Page) -> None:
-    st.subheader("Recency and frequency")
-    rows = customers.recency_and_frequency(page).filter(pl.col("recency_score") != "Unknown")
-    if rows.is_empty():
-        draw(None)
-        return
-    base = alt.Chart(charts.plain(rows)).encode(
-        x=alt.X("recency_score:O", title="recency: 5 bought last", axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("frequency_score:O", title="frequency: 5 most orders", sort="descending"),
-    )
-    middle = float(rows["buyers"].max() or 0) / 2  # type: ignore[arg-type]
-    fill = base.mark_rect().encode(
-        color=alt.Color("buyers:Q", legend=None, scale=alt.Scale(scheme="blues")),
-        tooltip=["recency_score", "frequency_score", "buyers"],
-    )
-    said = base.mark_text().encode(
-        text=alt.Text("buyers:Q", format=","),
-        color=alt.condition(f"datum.buyers > {middle}", alt.value("white"), alt.value("black")),
-    )
-    text = charts.described("Buyers by recency and frequency", rows, "recency_score", "buyers", "count")
-    draw(alt.layer(fill, said, description=text, height=charts.HEIGHT))  # type: ignore[arg-type]
+@st.fragment
+def _scores(page: Page) -> None:
+    st.subheader("Recency, frequency, money")
+    what = st.selectbox("Show", list(_SCORES), key="rfm", bind="query-params")
+    column, form = _SCORES[what]
+    rows = customers.scores(page)
+    names = ("recency: 5 bought last", "frequency: 5 most orders")
+    title = f"{what} by recency and frequency"
+    grid = heat.grid(rows, "recency_score", "frequency_score", column, form, title=title, names=names, upwards=True)
+    draw(grid if rows.height else None)
+    st.caption("Each score is a fifth of the customers. Explore cuts by the third, the fifth by money, and by all three (RFM).")
 
 
 def _deciles(page: Page) -> None:

@@ -10,7 +10,7 @@ from warehouse.dashboard.explore import Choice
 from warehouse.dashboard.exploring import answer, behind, controls, files, saved, split
 from warehouse.dashboard.page import Page
 from warehouse.dashboard.parts import draw
-from warehouse.dashboard.sales import label
+from warehouse.dashboard.sales import UNCOMPARED, label
 
 TITLE, ICON, ORDER = "Explore", ":material/query_stats:", 2
 _MOST_LINES = len(charts.COLOURS)  # more could not be told apart
@@ -49,6 +49,9 @@ def _answered(page: Page, choice: Choice, compare: bool, top: int) -> None:
         if choice.by and frame.height > answer.MOST_MARKS:
             told.append(f"the chart has the first {answer.MOST_MARKS}")
     told.append(page.filters.span.text() + (f" against {page.filters.span.before().text()}" if compare else ""))
+    known = explore.known(reader, choice.metrics, page.known)
+    if st.session_state.get("compare") and page.filters.span.known_before(known) is None:
+        told.append(f"{UNCOMPARED} to compare with: it is known from {known.first:%-d %b %Y}")
     if missing := explore.left_out(declared, choice.metrics, page.filters):
         without = ", ".join("the period" if name == "day" else name for name in missing)
         told.append(f"not filtered by {without}, which it does not have")

@@ -1,16 +1,16 @@
 """Products and web: from visit to order, what sells, what is bought together, what is searched for."""
 
-import polars as pl
 import streamlit as st
 
 from warehouse.dashboard import charts, products
+from warehouse.dashboard.charts import SHARE, WHOLE, of_100
 from warehouse.dashboard.page import Page
 from warehouse.dashboard.parts import draw
+from warehouse.dashboard.periods import in_part
 from warehouse.dashboard.sales import label
 
 TITLE, ICON, ORDER = "Products and web", ":material/shopping_cart:", 5
 _NO_VISIT = "Nobody visited the shop's site in these days. Choose other days at the side."
-_PERCENT = "percent"
 
 
 def show(page: Page) -> None:
@@ -46,14 +46,16 @@ def _funnel(page: Page) -> None:
         return
     draw(charts.bars(rows, "step", "visits", "count", title="Visits by the step that they reached"))
     steps = [(row["step"], row["share"]) for row in rows.to_dicts() if row["share"] is not None]
-    st.caption("Of those of the step before: " + ", ".join(f"{name.lower()} {100 * share:.0f} %" for name, share in steps))
+    st.caption("Of those of the step before: " + ", ".join(f"{name.lower()} {100 * share:.1f} %" for name, share in steps))
 
 
 def _conversion(page: Page) -> None:
     rows = products.conversion(page)
     grain = rows.columns[0]
     st.subheader(f"Conversion by {grain}")
-    draw(charts.line(rows, grain, "conversion", "percent", title=f"Conversion by {grain}") if rows.height else None, _NO_VISIT)
+    part = [] if grain == "day" else in_part(grain, rows[grain], page.filters.span, page.known)
+    line = charts.line(rows, grain, "conversion", "percent", title=f"Conversion by {grain}", part=part)
+    draw(line if rows.height else None, _NO_VISIT)
     st.caption("Visits in which something was ordered, as a share of all visits of people.")
 
 
@@ -63,11 +65,11 @@ def _channels(page: Page) -> None:
         return
     st.subheader("How they came, and how far they got")
     steps = {
-        name: st.column_config.NumberColumn(products.STEP_NAMES[name], format=_PERCENT, help="Of those of the step before")
+        name: st.column_config.NumberColumn(products.STEP_NAMES[name], format=SHARE, help="Of those of the step before")
         for name in products.STEPS[1:]
     }
     st.dataframe(
-        charts.plain(rows).with_columns(_rounded(*steps, "conversion")),
+        charts.plain(rows).with_columns(of_100(*steps, "conversion")),
         hide_index=True,
         placeholder="–",
         alt="Visits, the share that goes on at each step, and conversion, by traffic channel",
@@ -75,7 +77,7 @@ def _channels(page: Page) -> None:
             "traffic_channel": "Traffic channel",
             "visits": st.column_config.NumberColumn("Visits", format="localized"),
             **steps,
-            "conversion": st.column_config.NumberColumn("Conversion", format=_PERCENT, help="Of all visits those with an order"),
+            "conversion": st.column_config.NumberColumn("Conversion", format=SHARE, help="Of all visits those with an order"),
         },
     )
     st.caption("Each step is the share of those of the step before; conversion is the share of all visits.")
@@ -94,7 +96,7 @@ def _table(page: Page) -> None:
     least = third.selectbox("Units sold, at least", [1, 10, 50, 100], index=1, key="units", bind="query-params")
     shown = products.ranked(rows, by, ends == "Worst", least)
     st.dataframe(
-        charts.plain(shown).with_columns(_rounded("gross_margin", "return_rate")),
+        charts.plain(shown).with_columns(of_100("gross_margin", "return_rate")),
         hide_index=True,
         height=320,
         placeholder="–",
@@ -102,10 +104,10 @@ def _table(page: Page) -> None:
         column_config={
             "product": "Product",
             "sku": "Article",
-            "revenue": st.column_config.NumberColumn("Revenue", format="accounting"),
+            "revenue": st.column_config.NumberColumn("Revenue", format=WHOLE),
             "units": st.column_config.NumberColumn("Units", format="localized"),
-            "gross_margin": st.column_config.NumberColumn("Gross margin", format=_PERCENT),
-            "return_rate": st.column_config.NumberColumn("Return rate", format=_PERCENT),
+            "gross_margin": st.column_config.NumberColumn("Gross margin", format=SHARE),
+            "return_rate": st.column_config.NumberColumn("Return rate", format=SHARE),
         },
     )
     few = rows.height - shown.height
@@ -119,13 +121,13 @@ def _table(page: Page) -> None:
 def _pairs(page: Page) -> None:
     left, right = st.columns([2, 1])
     left.subheader("Bought together")
-    least = right.selectbox("in at least … orders", [3, 5, 10, 20, 50], index=1, key="pairs", bind="query-params")
+    least = right.selectbox("In at least … orders", [3, 5, 10, 20, 50], index=1, key="pairs", bind="query-params")
     rows = products.pairs(page, least)
     if rows.is_empty():
         st.info("No two products were bought together so often. Choose fewer orders.")
         return
     st.dataframe(
-        charts.plain(rows).with_columns(_rounded("confidence")),
+        charts.plain(rows).with_columns(of_100("confidence")),
         hide_index=True,
         height=280,
         alt="Pairs of products that are bought together more often than by chance",
@@ -133,7 +135,7 @@ def _pairs(page: Page) -> None:
             "product": "Who buys this",
             "bought_with": "buys this, too",
             "orders": st.column_config.NumberColumn("Orders with both", format="localized"),
-            "confidence": st.column_config.NumberColumn("Share of those who buy the first", format=_PERCENT),
+            "confidence": st.column_config.NumberColumn("Share of those who buy the first", format=SHARE),
             "lift": st.column_config.NumberColumn("Times as often as by chance", format="%.1f"),
         },
     )
@@ -192,7 +194,7 @@ def _recommended(page: Page) -> None:
         },
     )
     without = " Without a score: what sells most, where too little was bought with it." if rows["score"].null_count() else ""
-    st.caption(_made_by(page) + without)
+    st.caption(f"{_made_by(page)}{without} Of all days; the filters at the side do not apply.")
 
 
 def _made_by(page: Page) -> str:
@@ -200,8 +202,3 @@ def _made_by(page: Page) -> str:
     if not made["model_version"]:
         return f"By a plain rule, of {made['scored_on']}: no model is better yet."
     return f"Model {made['model']}, version {made['model_version']}, of {made['scored_on']}."
-
-
-def _rounded(*names: str) -> pl.Expr:
-    """Shares to a tenth of a percent, which is as much as a table can be read with."""
-    return pl.col(names).round(3)

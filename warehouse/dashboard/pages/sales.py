@@ -12,6 +12,7 @@ from warehouse.dashboard.parts import draw
 TITLE, ICON, ORDER = "Sales", ":material/storefront:", 1
 _WORSE_WHEN_MORE = ("return_rate",)
 _CHANGES = ("category", "product_type", "brand", "product", "country", "channel")
+_NO_BEFORE = f"There is {sales.UNCOMPARED}"
 _OUTLINES = alt.topo_feature("/assets/countries.json", "countries")
 
 
@@ -34,16 +35,17 @@ def show(page: Page) -> None:
 
 
 def _tiles(page: Page, figures: list[tuple[str, Any, Any]]) -> None:
-    before = page.filters.span.before().text()
+    before = page.filters.span.known_before(page.known)
     tiles = st.container(key="tiles", horizontal=True)  # as high as they will be, from the start: assets/head.html
     for name, now, was in figures:
         metric = page.reader.metric(name)
         tiles.metric(
             sales.label(name),
             charts.short(now, metric.format),
-            charts.change(now, was, metric.format),
-            delta_color="inverse" if name in _WORSE_WHEN_MORE else "normal",
-            help=f"{metric.description}. {before}: {charts.short(was, metric.format)}",
+            **charts.delta(
+                charts.change(now, was, metric.format) if before else sales.NOT_COMPARED, worse_when_more=name in _WORSE_WHEN_MORE
+            ),
+            help=f"{metric.description}. " + (f"{before.text()}: {charts.short(was, metric.format)}" if before else _NO_BEFORE),
             border=True,
         )
 
@@ -55,8 +57,12 @@ def _what_changed(page: Page) -> None:
     left.subheader("What changed")
     dimension = right.selectbox("by", _CHANGES, format_func=sales.label, key="by", bind="query-params")
     rows = sales.changed(page, dimension)
+    before = page.filters.span.known_before(page.known)
+    if before is None:
+        draw(None, f"{_NO_BEFORE}: sales are known from {page.known.first:%-d %b %Y}.")
+        return
     draw(sales.changes(rows) if rows.height else None)
-    st.caption(f"{page.filters.span.text()} less {page.filters.span.before().text()}; what fell most is first.")
+    st.caption(f"{page.filters.span.text()} less {before.text()}; what fell most is first.")
 
 
 @st.fragment
