@@ -149,6 +149,7 @@ class Report(_Section):
 class Ui(_Section):
     port: int = Field(4200, ge=1024, le=65535)
 
+    url: str = ""
 
 class Ml(_Section):
     tracking_uri: str = ""
