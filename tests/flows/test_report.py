@@ -1,7 +1,9 @@
 """The monthly report as a flow: a file always, a mail where somebody is named, on a real Prefect server and a real SMTP one."""
 
+import asyncio
 import email
 import email.policy
+import logging
 import os
 import socket
 import subprocess
@@ -13,7 +15,10 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
+from flows import report as flow
 from lake.config import Settings
+from lake.errors import PermanentFailure
+from warehouse.dashboard.report import month_before
 
 ROOT = Path(__file__).parents[2]
 MONTH = "2026-10"
@@ -93,3 +98,21 @@ def test_without_a_mail_server_the_report_is_there_and_the_way_out_is_said(run: 
     assert done.returncode != 0
     assert "Prefect has no block email-server-credentials/cartlake" in done.stderr
     assert (tmp_path / "reports" / f"sales-{MONTH}.html").exists()
+
+
+def test_without_a_month_it_is_the_one_before_today_s(small_shop: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(flow, "load", lambda: small_shop)
+    monkeypatch.setattr(flow, "write_report", asked.append)
+    monkeypatch.setattr(flow, "get_run_logger", logging.getLogger)
+    asyncio.run(flow.report.fn())
+    asyncio.run(flow.report.fn(MONTH))
+    assert asked == [month_before(small_shop), MONTH]
+
+
+def test_a_month_that_has_not_ended_is_not_sent(small_shop: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is one before it in its place."""
+    monkeypatch.setattr(flow, "load", lambda: small_shop)
+    with pytest.raises(PermanentFailure, match="does not hold the whole of 2999-01"):
+        flow.write_report.fn("2999-01")
+    assert not small_shop.report.folder.exists()
