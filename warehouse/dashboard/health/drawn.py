@@ -13,7 +13,7 @@ from warehouse.dashboard.reader import Reader
 
 def fresh(known: freshness.Known, reader: Reader | None) -> None:
     """The section. Without a release it says how the lake stands."""
-    if known.tables.is_empty():
+    if not any(one.tables for one in known.sources):
         st.info("Nothing is captured yet. Begin: `cartlake capture`.")
         _sources(known.sources)
         return
