@@ -101,15 +101,17 @@ def test_without_a_mail_server_the_report_is_there_and_the_way_out_is_said(run: 
     assert (tmp_path / "reports" / f"sales-{MONTH}.html").exists()
 
 
-def test_without_a_month_it_is_the_one_before_today_s(small_shop: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(flow, "load", lambda: small_shop)
+def test_without_a_month_it_is_the_one_before_today_s(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, asked = make_settings(), list[str]()
+    monkeypatch.setattr(flow, "load", lambda: settings)
     monkeypatch.setattr(flow, "write_report", asked.append)
     monkeypatch.setattr(flow, "get_run_logger", logging.getLogger)
     with ThreadPoolExecutor(1) as pool:  # a browser of other tests has a loop in this thread
         for given in ((), (MONTH,)):
             pool.submit(lambda given=given: asyncio.run(flow.report.fn(*given))).result()
-    assert asked == [month_before(small_shop), MONTH]
+    assert asked == [month_before(settings), MONTH]
 
 
 def test_a_month_that_has_not_ended_is_not_sent(small_shop: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
