@@ -8,13 +8,13 @@ from prefect_email import EmailServerCredentials, email_send_message
 
 from lake.config import load
 from lake.errors import PermanentFailure
-from warehouse.dashboard.report import write
+from warehouse.dashboard.report import month_before, write
 
 
 @task
-def write_report(month: str | None) -> Path:
-    """Write the report into `report.folder`."""
-    return write(load(), month)
+def write_report(month: str) -> Path:
+    """Write the report into `report.folder`. PermanentFailure where the release does not hold the whole month."""
+    return write(load(), month, whole=True)
 
 
 async def _server(name: str) -> EmailServerCredentials:
@@ -29,9 +29,12 @@ async def _server(name: str) -> EmailServerCredentials:
 
 @flow(name="report")
 async def report(month: str | None = None) -> Path:
-    """Write the report of a month, such as 2026-10, of the last whole one unless given; mail it to `report.mail_to`."""
+    """Write the report of a month, such as 2026-10, of the one before today's unless given; mail it to `report.mail_to`.
+
+    Never that of an earlier month in its place, which somebody would take for the new one.
+    """
     settings = load()
-    file = write_report(month)
+    file = write_report(month or month_before(settings))
     get_run_logger().info("report: %s", file)
     if settings.report.mail_to:
         send = email_send_message.with_options(retries=4, retry_delay_seconds=exponential_backoff(5))

@@ -1,5 +1,6 @@
 """Prefect's server, one worker and the dashboard as child processes: what `cartlake up` keeps alive until Ctrl-C."""
 
+import errno
 import os
 import signal
 import socket
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from lake.config import Settings
 from lake.errors import PermanentFailure, TransientFailure, UsageError
+from warehouse.dashboard.address import reached
+from warehouse.dashboard.address import url as url_of
 
 _POOL = "cartlake"
 _START_SECONDS = 120  # 12 s on a quiet machine
@@ -62,26 +65,32 @@ def environment(settings: Settings, api_url: str) -> dict[str, str]:
 def dashboard(settings: Settings) -> Iterator[str]:
     """Run the dashboard beside; yields its URL. UsageError when its port is taken, TransientFailure when it does not come up."""
     host, port = settings.dashboard.host, settings.dashboard.port
-    refuse_taken(port, "CARTLAKE_DASHBOARD__PORT")
+    refuse_taken(port, "CARTLAKE_DASHBOARD__PORT", host)
     logs = settings.data / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     env = {**os.environ, "CARTLAKE_CONFIG": str(settings.home / "cartlake.toml")}
     log = logs / "dashboard.log"
     with _child(["dashboard"], env, settings.home, log, program="cartlake") as child:
-        _await_healthy(f"http://127.0.0.1:{port}/_stcore/health", child, log, "dashboard")
-        yield f"http://{host}:{port}"
+        _await_healthy(f"{url_of(reached(host), port)}/_stcore/health", child, log, "dashboard")
+        yield url_of(host, port)
 
 
-def refuse_taken(port: int, setting: str) -> None:
-    """UsageError for a port that another program listens on; `setting` is the environment variable of another one."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise UsageError(
-                f"port {port} is in use by another program; stop it, or choose another: {setting}={port + 1} cartlake up"
-            ) from None
+def refuse_taken(port: int, setting: str, host: str = "127.0.0.1") -> None:
+    """UsageError for a port that another program listens on; `setting` is the environment variable of another one.
+
+    And for a host that is no address of this machine.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise UsageError(f"{host} is no address of this machine: {error.strerror}") from None
+        raise UsageError(
+            f"port {port} is in use by another program; stop it, or choose another: {setting}={port + 1} cartlake up"
+        ) from None
 
 
 @contextmanager

@@ -137,6 +137,7 @@ class Dashboard(_Section):
     port: int = Field(8501, ge=1, le=65535)
     token: SecretStr = SecretStr("")
     users: Path = Path("dashboard_users")
+    late_after: Duration = timedelta(hours=26)
 
 
 class Report(_Section):
@@ -148,6 +149,7 @@ class Report(_Section):
 
 class Ui(_Section):
     port: int = Field(4200, ge=1024, le=65535)
+    url: str = ""
 
 
 class Ml(_Section):

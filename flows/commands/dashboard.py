@@ -11,13 +11,15 @@ from flows.commands.common import Lazy, settings_of
 @click.option("--host", help="Where to listen: dashboard.host, unless given.")
 @click.option("--port", type=click.IntRange(1, 65535), help="dashboard.port, unless given.")
 @click.option("--add-user", "user", metavar="NAME", help="Ask for a password, note who may look, and end.")
+@click.option("--remove-user", "gone", metavar="NAME", help="Let somebody look no more, and end.")
 @settings_of
-def dashboard(settings: Lazy, host: str | None, port: int | None, user: str | None) -> None:
+def dashboard(settings: Lazy, host: str | None, port: int | None, user: str | None, gone: str | None) -> None:
     """Sales, exploring, customers, forecast, products and data health in the browser, until Ctrl-C.
 
     Example: cartlake dashboard --port 8502
     """
     from warehouse.dashboard import access, server
+    from warehouse.dashboard.address import url
     from warehouse.server.front import LOOPBACK
 
     loaded = settings()
@@ -25,11 +27,15 @@ def dashboard(settings: Lazy, host: str | None, port: int | None, user: str | No
         access.add_user(loaded.dashboard.users, user, click.prompt("Password", hide_input=True, confirmation_prompt=True))
         click.echo(f"{user} may look: {loaded.dashboard.users}")
         return
+    if gone:
+        access.remove_user(loaded.dashboard.users, gone)
+        click.echo(f"{gone} may look no more: {loaded.dashboard.users}")
+        return
     where, at = host or loaded.dashboard.host, port or loaded.dashboard.port
     access.doors(loaded, where)  # here, so that what is wrong is said before anything else
     if where not in LOOPBACK:
         click.secho("cartlake: reached from outside, without encryption: put a proxy with TLS before it", err=True, fg="yellow")
-    click.echo(f"http://{where}:{at}", err=True)
+    click.echo(url(where, at), err=True)
     server.run(loaded, where, at)
 
 

@@ -1,19 +1,25 @@
 """The monthly report as a flow: a file always, a mail where somebody is named, on a real Prefect server and a real SMTP one."""
 
+import asyncio
 import email
 import email.policy
+import logging
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
 
+from flows import report as flow
 from lake.config import Settings
+from lake.errors import PermanentFailure
+from warehouse.dashboard.report import month_before
 
 ROOT = Path(__file__).parents[2]
 MONTH = "2026-10"
@@ -93,3 +99,25 @@ def test_without_a_mail_server_the_report_is_there_and_the_way_out_is_said(run: 
     assert done.returncode != 0
     assert "Prefect has no block email-server-credentials/cartlake" in done.stderr
     assert (tmp_path / "reports" / f"sales-{MONTH}.html").exists()
+
+
+def test_without_a_month_it_is_the_one_before_today_s(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, asked = make_settings(), list[str]()
+    monkeypatch.setattr(flow, "load", lambda: settings)
+    monkeypatch.setattr(flow, "write_report", asked.append)
+    monkeypatch.setattr(flow, "get_run_logger", logging.getLogger)
+    with ThreadPoolExecutor(1) as pool:  # a browser of other tests has a loop in this thread
+        for given in ((), (MONTH,)):
+            pool.submit(lambda given=given: asyncio.run(flow.report.fn(*given))).result()
+    assert asked == [month_before(settings), MONTH]
+
+
+def test_a_month_that_has_not_ended_is_not_sent(small_shop: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nor is one before it in its place."""
+    place = small_shop.report.model_copy(update={"folder": tmp_path})
+    monkeypatch.setattr(flow, "load", lambda: small_shop.model_copy(update={"report": place}))
+    with pytest.raises(PermanentFailure, match="does not hold the whole of 2999-01"):
+        flow.write_report.fn("2999-01")
+    assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from flows.server import refuse_taken
 from lake.config import Settings, load
+from lake.errors import UsageError
 from warehouse.dashboard.health import runs
 
 ROOT = Path(__file__).parents[2]
@@ -94,3 +96,16 @@ def test_up_has_a_dashboard_that_asks_who_is_there_and_shows_what_prefect_runs(h
     for port in (home.ui.port, home.dashboard.port):
         with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=2):
             pass
+
+
+def test_a_port_is_taken_at_the_address_that_is_to_listen() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.2", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        refuse_taken(port, "CARTLAKE_DASHBOARD__PORT")
+        for host in ("127.0.0.2", "0.0.0.0"):
+            with pytest.raises(UsageError, match=f"port {port} is in use .* CARTLAKE_DASHBOARD__PORT={port + 1} cartlake up"):
+                refuse_taken(port, "CARTLAKE_DASHBOARD__PORT", host)
+    with pytest.raises(UsageError, match=r"203\.0\.113\.9 is no address of this machine"):
+        refuse_taken(port, "CARTLAKE_DASHBOARD__PORT", "203.0.113.9")

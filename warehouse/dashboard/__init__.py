@@ -13,6 +13,9 @@ report      a month of them as one file
 app         the frame around each page; script/run.py is what Streamlit runs
 pages/      ONE FILE PER PAGE
 access      who may look
+entrance    the door: a form, or a look at the cookie
+guarded     a section that fails says so in its place
+address     where a server is found
 explore     what the page Explore asks
 windows     the days whose rows a mark is made of
 exploring/  its parts

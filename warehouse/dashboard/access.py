@@ -3,35 +3,24 @@
 Passwords are kept as scrypt hashes (RFC 7914; N 2^14, r 8, p 1). Who has come in carries a signed cookie for a week.
 """
 
-import asyncio
 import hashlib
 import hmac
-import html
 import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from string import Template
-from urllib.parse import parse_qsl, urlencode
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lake.config import Settings
 from lake.errors import PermanentFailure, UsageError
 from warehouse.server.front import LOOPBACK
 from warehouse.server.secret import kept_in
 
-COOKIE = "cartlake"
-_WEEK = 7 * 24 * 3600
+WEEK = 7 * 24 * 3600  # in seconds: how long a cookie is good
 _SECRET = "dashboard_secret"
 _LEAST_TOKEN, _LEAST_PASSWORD = 16, 8
 _TOKEN_USER = ""  # in a cookie: who came in with the token
-_WRONG_SECONDS = 1.0  # that a wrong password waits for its answer
-_LONGEST_FORM = 4096
-_FORM = Template((Path(__file__).parent / "assets" / "login.html").read_text())
 
 
 @dataclass(frozen=True)
@@ -44,14 +33,18 @@ class Doors:
 
     def known(self) -> dict[str, str]:
         """Name -> hash. PermanentFailure for a line that is none."""
-        if not self.users.exists():
+        try:
+            lines = self.users.read_text().splitlines()
+        except FileNotFoundError:
             return {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise PermanentFailure(f"{self.users}: the names of who may look cannot be read: {error}") from error
         found = {}
-        for number, line in enumerate(self.users.read_text().splitlines(), 1):
+        for number, line in enumerate(lines, 1):
             name, _, hashed = line.partition(":")
             if not re.fullmatch(r"scrypt\$[0-9a-f]{32}\$[0-9a-f]{64}", hashed):
                 raise PermanentFailure(
-                    f"{self.users}, line {number}: expected NAME:scrypt$SALT$HASH; write it anew with --add-user"
+                    f"{self.users}, line {number}: expected NAME:scrypt$SALT$HASH; take it out, and add the name with --add-user"
                 )
             found[name] = hashed
         return found
@@ -71,13 +64,13 @@ class Doors:
     def holds(self, ticket: str) -> bool:
         """Whether a cookie is ours, younger than a week, and its password or token still the same."""
         try:
-            name, seal = self._signer().loads(ticket, max_age=_WEEK)
+            name, seal = self._signer().loads(ticket, max_age=WEEK)
         except (BadSignature, ValueError):
             return False
         return bool(seal) and seal == self._seal(name)
 
     def _signer(self) -> URLSafeTimedSerializer:
-        return URLSafeTimedSerializer(self.secret, salt=COOKIE)
+        return URLSafeTimedSerializer(self.secret, salt="cartlake")
 
     def _seal(self, name: str) -> str:
         """Changes with the password or token, which ends the cookies that were given for the old one."""
@@ -113,7 +106,18 @@ def add_user(file: Path, name: str, password: str) -> None:
     if len(password) < _LEAST_PASSWORD:
         raise UsageError(f"a password has at least {_LEAST_PASSWORD} characters")
     salt = secrets.token_hex(16)
-    users = Doors("", file, "").known() | {name: f"scrypt${salt}${_scrypt(password, salt)}"}
+    _keep(file, Doors("", file, "").known() | {name: f"scrypt${salt}${_scrypt(password, salt)}"})
+
+
+def remove_user(file: Path, name: str) -> None:
+    """Take a user out of the file, who is out at once: of open pages too. UsageError for a name that is not there."""
+    users = Doors("", file, "").known()
+    if name not in users:
+        raise UsageError(f"{file} has no {name!r}; there are: {', '.join(users) or 'none'}")
+    _keep(file, {other: hashed for other, hashed in users.items() if other != name})
+
+
+def _keep(file: Path, users: dict[str, str]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     part.touch(mode=0o600)
@@ -123,55 +127,3 @@ def add_user(file: Path, name: str, password: str) -> None:
 
 def _scrypt(password: str, salt: str) -> str:
     return hashlib.scrypt(password.encode(), salt=bytes.fromhex(salt), n=2**14, r=8, p=1, dklen=32).hex()
-
-
-class Guard:
-    """ASGI middleware: the application for those who are in, the form for those who are not."""
-
-    def __init__(self, app: ASGIApp, doors: Doors) -> None:
-        self._app, self._doors = app, doors
-        self._checking = asyncio.Semaphore(2)  # a hash takes 16 MiB and 50 ms on purpose
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or self._doors.holds(HTTPConnection(scope).cookies.get(COOKIE, "")):
-            await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 4401})
-        else:
-            await (await self._answer(Request(scope, receive)))(scope, receive, send)
-
-    async def _answer(self, request: Request) -> Response:
-        given = dict(parse_qsl(request.url.query))
-        if request.method == "GET" and "token" in given:
-            back = f"{request.url.path}?{urlencode({name: value for name, value in given.items() if name != 'token'})}"
-            return await self._enter("", given["token"], back.rstrip("?"))
-        if request.url.path == "/login" and request.method == "POST":
-            body = b""
-            async for part in request.stream():
-                body += part
-                if len(body) > _LONGEST_FORM:
-                    return PlainTextResponse("too long", 413)
-            form = dict(parse_qsl(body.decode(errors="replace")))
-            return await self._enter(form.get("name", ""), form.get("password", ""), form.get("next", "/"))
-        if request.method != "GET" or "text/html" not in request.headers.get("accept", ""):
-            return PlainTextResponse("log in first", 401)
-        return _form(f"{request.url.path}?{request.url.query}".rstrip("?"), "")
-
-    async def _enter(self, name: str, password: str, back: str) -> Response:
-        async with self._checking:
-            right = await asyncio.to_thread(self._doors.lets_in, name, password)
-            if not right:
-                await asyncio.sleep(_WRONG_SECONDS)
-        if not right:
-            return _form(back, "That is not right." if name else "The token is not right.")
-        # Only a path of this server: //elsewhere and /\\elsewhere would lead away.
-        where = back if re.match(r"/(?![/\\])", back) else "/"
-        answer = RedirectResponse(where, 303)
-        answer.set_cookie(COOKIE, self._doors.ticket(name), max_age=_WEEK, httponly=True, samesite="lax")
-        return answer
-
-
-def _form(back: str, told: str) -> HTMLResponse:
-    page = _FORM.substitute(told=html.escape(told), back=html.escape(back, quote=True))
-    return HTMLResponse(page, 401, headers={"Cache-Control": "no-store"})

@@ -13,8 +13,8 @@ import streamlit as st
 from altair.utils import schemapi
 
 from lake.config import Settings, load
-from lake.errors import CartlakeError
 from warehouse.dashboard import filters, pages, periods, sales
+from warehouse.dashboard.guarded import guarded
 from warehouse.dashboard.page import Page
 from warehouse.dashboard.reader import Reader, Readers
 from warehouse.release import Release
@@ -68,11 +68,8 @@ def main() -> None:
         [st.Page(_shown(module), title=module.TITLE, icon=module.ICON, url_path=_path(module)) for module in _pages()]
     )
     st.title(asked.title)
-    try:
-        st.session_state[_PAGE] = _page()
-        asked.run()
-    except CartlakeError as error:
-        st.error(str(error), icon=":material/error:")
+    st.session_state[_PAGE] = _page()
+    asked.run()
     _watch()
 
 
@@ -80,7 +77,9 @@ def _shown(module: ModuleType) -> Callable[[], None]:
     def show() -> None:
         page = st.session_state[_PAGE]
         if page is not None:
-            module.show(page)
+            guarded(module.show)(page)
+        elif hasattr(module, "show_lake"):  # what it says of the lake needs no release
+            guarded(module.show_lake)(_settings())
 
     show.__name__ = _path(module)
     return show
@@ -90,6 +89,7 @@ def _path(module: ModuleType) -> str:
     return module.__name__.rpartition(".")[2]
 
 
+@guarded
 def _page() -> Page | None:
     """What a page needs; None, and the reason on the page, where there is nothing to show."""
     kept = _readers().kept()

@@ -6,15 +6,17 @@ import json
 import secrets
 import tempfile
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from string import Template
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import altair as alt
 
 from lake.config import Settings
-from lake.errors import UsageError
-from warehouse.dashboard import charts, periods, sales
+from lake.errors import PermanentFailure, UsageError
+from warehouse.dashboard import charts, countries, periods, sales
 from warehouse.dashboard.filters import Filters
 from warehouse.dashboard.page import Page
 from warehouse.dashboard.periods import Span
@@ -35,20 +37,33 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """A chart: its title, what it shows in words, its SVG, and what stands below it."""
+
+    title: str
+    told: str
+    svg: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Contents:
-    """What a report says, whatever it is written as. `charts` are titles with a description in words and an SVG each."""
+    """What a report says, whatever it is written as."""
 
     title: str
     about: str
     figures: tuple[Figure, ...]
-    charts: tuple[tuple[str, str, str], ...]
+    charts: tuple[Drawn, ...]
 
 
-def write(settings: Settings, month: str | None = None, file: Path | None = None, release: int | None = None) -> Path:
-    """Write the report of a month, such as 2026-10; of the last whole month that the release knows, unless given.
+def write(
+    settings: Settings, month: str | None = None, file: Path | None = None, release: int | None = None, *, whole: bool = False
+) -> Path:
+    """Write the report of a month, such as 2026-10; of the last whole month that has sales to its end, unless given.
 
     `file` ends in .html or .pdf; without one it is `report.folder`/sales-2026-10.html. An older file of that name is replaced
-    when the new one is whole. UsageError for a month that the release does not know, or another ending.
+    when the new one is whole. UsageError for a month that the release does not know, or another ending; with `whole`
+    PermanentFailure for one whose end the release does not reach.
     """
     if file is not None and file.suffix not in (".html", ".pdf"):
         raise UsageError(f"{file}: a report's name ends in .html or .pdf")
@@ -58,7 +73,8 @@ def write(settings: Settings, month: str | None = None, file: Path | None = None
         known = reader.days()
         if known is None:
             raise UsageError(f"release {chosen.number} has no sales to report")
-        span = _month(month, known)
+        made_on = chosen.at.astimezone(ZoneInfo(settings.shop.time_zone)).date()
+        span = span_of(month, known, made_on, whole=whole)
         made = contents(Page(settings, reader, Filters(span, {}), known, tuple(releases(settings))), chosen)
     finally:
         reader.close()
@@ -87,23 +103,52 @@ def contents(page: Page, release: Release) -> Contents:
     )
     moved = sales.changed(page, "category")
     asked = sales.charts_of(page, outlines) | {"What changed": sales.changes(moved) if moved.height else None}
-    drawn = tuple((title, str(chart.description), _svg(chart)) for title, chart in asked.items() if chart is not None)
+    year = page.filters.span.first.year
+    phones, title = sales.phones(page, year), f"Revenue of mobile phones in {year}"
+    if phones.height:
+        asked["Mobile phones by quarter"] = charts.bars(phones, "quarter", "revenue", "money", title=title, upright=True)
+    nowhere = [name for name in sales.most(page, "country")["country"].to_list() if countries.number(name) is None]
+    notes = {
+        "Revenue by country": "Not on the map: " + ", ".join(nowhere) if nowhere else "",
+        "Mobile phones by quarter": f"Of {year}, as far as release {release.number} knows it.",
+    }
+    drawn = tuple(
+        Drawn(title, str(chart.description), _svg(chart), notes.get(title, ""))
+        for title, chart in asked.items()
+        if chart is not None
+    )
     about = (
         f"{page.filters.span.text()}, compared with {before.text()}. Release {release.number} of {release.at:%d %b %Y %H:%M} UTC."
     )
     return Contents(f"Sales, {page.filters.span.first:%B %Y}", about, figures, drawn)
 
 
-def _month(asked: str | None, known: Span) -> Span:
+def month_before(settings: Settings, now: datetime | None = None) -> str:
+    """The month before today's, in the shop's time zone, such as 2026-10."""
+    today = (now or datetime.now(UTC)).astimezone(ZoneInfo(settings.shop.time_zone)).date()
+    return f"{today.replace(day=1) - timedelta(days=1):%Y-%m}"
+
+
+def span_of(asked: str | None, known: Span, made_on: date, *, whole: bool = False) -> Span:
+    """The days to report of a month: all, where the release reaches its end, else those up to its last sale.
+
+    It reaches the end when something was sold on the last day, or when it was made on a later one: then nothing was.
+    """
     if asked is None:
         asked = f"{periods.last_whole_month(known).first:%Y-%m}"
     try:
         span = periods.month(asked)
     except ValueError:
         raise UsageError(f"{asked} is no month; write it as 2026-10") from None
+    reached = known.last >= span.last or made_on > span.last
+    if whole and not reached:
+        raise PermanentFailure(
+            f"the newest release is of {made_on} and does not hold the whole of {asked}: see why in the run of daily/default, "
+            f"then: prefect deployment run 'report/default' --param month={asked}"
+        )
     if span.last < known.first or span.first > known.last:
         raise UsageError(f"nothing is known of {asked}: sales are from {known.first:%Y-%m} to {known.last:%Y-%m}")
-    return Span(span.first, min(span.last, known.last))
+    return span if reached else Span(span.first, known.last)
 
 
 def _svg(chart: Any) -> str:
@@ -125,10 +170,12 @@ def _as_html(made: Contents) -> str:
         for f in made.figures
     )
     drawn = "".join(
-        f"<section><h2>{html.escape(title)}</h2>"
-        f'<img alt="{html.escape(told, quote=True)}" src="data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}">'
-        "</section>"
-        for title, told, svg in made.charts
+        f"<section><h2>{html.escape(one.title)}</h2>"
+        f'<img alt="{html.escape(one.told, quote=True)}" '
+        f'src="data:image/svg+xml;base64,{base64.b64encode(one.svg.encode()).decode()}">'
+        + (f"<p class=note>{html.escape(one.note)}</p>" if one.note else "")
+        + "</section>"
+        for one in made.charts
     )
     page = Template((_ASSETS / "report.html").read_text())
     return page.substitute(title=html.escape(made.title), about=html.escape(made.about), figures=figures, charts=drawn)
@@ -139,13 +186,13 @@ def _as_pdf(made: Contents) -> bytes:
     import typst
 
     with tempfile.TemporaryDirectory() as folder:
-        for number, (_, _, svg) in enumerate(made.charts):
-            (Path(folder) / f"{number}.svg").write_text(svg)
+        for number, one in enumerate(made.charts):
+            (Path(folder) / f"{number}.svg").write_text(one.svg)
         data = {
             "title": made.title,
             "about": made.about,
             "figures": [[f.name, f.value, f.change] for f in made.figures],
-            "charts": [[title, told, f"{number}.svg"] for number, (title, told, _) in enumerate(made.charts)],
+            "charts": [[one.title, one.told, f"{number}.svg", one.note] for number, one in enumerate(made.charts)],
         }
         (Path(folder) / "report.json").write_text(json.dumps(data))
         main = Path(folder) / "report.typ"

@@ -8,7 +8,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lake.config import Settings
-from warehouse.dashboard import access, charts
+from warehouse.dashboard import access, charts, entrance
+from warehouse.server.front import LOOPBACK
 
 _HERE = Path(__file__).parent
 # Streamlit asks for these when a page needs them first, which is long after it could have had them.
@@ -50,13 +51,15 @@ def application(ways: access.Doors | None) -> Any:
     from starlette.routing import Route
     from streamlit import config
 
-    for name, value in _OPTIONS.items():
+    # Where no cookie is asked for, a page of the internet whose name leads to this machine must not read what it shows.
+    hosts = [] if ways else list(LOOPBACK)
+    for name, value in (_OPTIONS | {"server.allowedHosts": hosts}).items():
         config.set_option(name, value)
 
     async def outlines(_: Any) -> Any:
         return FileResponse(_HERE / "assets" / "countries.json", headers={"Cache-Control": "max-age=86400"})
 
-    wrapped = [Middleware(access.Guard, doors=ways)] if ways else []
+    wrapped = [Middleware(entrance.Guard, doors=ways)] if ways else []
     wrapped.append(Middleware(Index))
     return st.App(_HERE / "script" / "run.py", routes=[Route("/assets/countries.json", outlines)], middleware=wrapped)
 

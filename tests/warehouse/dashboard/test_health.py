@@ -8,16 +8,21 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
+from lake import positions, quarantine
 from lake.config import Settings
 from lake.delta import Lake
+from lake.status import TableStatus
 from transforms import progress
 from warehouse.dashboard.filters import Filters
-from warehouse.dashboard.health import freshness, kept_out, lineage, monitoring, runs
+from warehouse.dashboard.health import ages, freshness, kept_out, lineage, monitoring, runs
+from warehouse.dashboard.health.sources import of_sources, origins
 from warehouse.dashboard.page import Page
 from warehouse.dashboard.periods import Span
 from warehouse.dashboard.reader import Reader
@@ -28,7 +33,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def tables(trained_shop: Settings) -> pl.DataFrame:
-    return freshness.known(trained_shop)
+    return freshness.known(trained_shop).tables
 
 
 def one(frame: pl.DataFrame, table: str) -> dict[str, Any]:
@@ -65,9 +70,102 @@ def test_a_table_that_was_not_built_waits_for_it(trained_shop: Settings, monkeyp
     monkeypatch.setattr(
         progress, "load", lambda lake: {pair: fact for pair, fact in every(lake).items() if pair[0] != "gold.agg_funnel"}
     )
-    found = freshness.known(trained_shop)
+    found = freshness.known(trained_shop).tables
     assert one(found, "gold.agg_funnel")["standing"].startswith("waits for a build: ")
     assert one(found, "gold.fact_web_sessions")["consumed"] is None
+
+
+def test_a_capture_that_stopped_makes_nothing_look_fresh(trained_shop: Settings) -> None:
+    """A week on, nobody has captured: no table made of a source is called up to date, though nothing waits for a build."""
+    at_once = freshness.known(trained_shop)
+    assert {one.name: (one.late, one.told) for one in at_once.sources} == dict.fromkeys(
+        ("shop", "catalog", "weblog"), (False, "captured in time")
+    )
+    later = freshness.known(trained_shop, datetime.now(UTC) + timedelta(days=7, hours=1))
+    assert {one.name: (one.late, one.told) for one in later.sources} == {
+        "shop": (True, "last captured 7 days ago"),
+        "catalog": (True, "last captured 7 days ago"),
+        "weblog": (True, "last captured 7 days ago, or nothing new came since"),
+    }
+    sales, funnel = (one(later.tables, name) for name in ("gold.fact_sales", "gold.agg_funnel"))
+    assert sales["standing"] == "catalog: last captured 7 days ago; shop: last captured 7 days ago"
+    assert "weblog: last captured 7 days ago" in funnel["standing"]
+    marks = {one.name: one.captured for one in later.sources}
+    assert sales["captured"] == min(marks["shop"], marks["catalog"])
+    of_sources = later.tables.filter(pl.col("captured").is_not_null())
+    assert set(freshness.waiting(later.tables)["table"]) >= set(of_sources["table"])
+
+
+HOUR = timedelta(hours=1)
+
+
+def table(source: str, mode: str, last: datetime | None, error: str = "") -> TableStatus:
+    return TableStatus(source, "db.t", mode, "ok", 1, 1, last, last, error=error)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("tables", "told"),
+    [
+        ([table("shop", "cdc", NOW - 25 * HOUR)], {"shop": "captured in time"}),
+        ([table("shop", "cdc", NOW - 72 * HOUR)], {"shop": "late: last captured 3 days ago"}),
+        # One table of the source that is new shows that it is read: the other one had no change.
+        ([table("shop", "cdc", NOW - 72 * HOUR), table("shop", "cdc", NOW - HOUR)], {"shop": "captured in time"}),
+        ([table("weblog", "files", NOW - 72 * HOUR)], {"weblog": "late: last captured 3 days ago, or nothing new came since"}),
+        # Files come when they come: while the shop's log is read on, capture runs.
+        (
+            [table("weblog", "files", NOW - 72 * HOUR), table("shop", "cdc", NOW - HOUR)],
+            {"weblog": "nothing new for 3 days", "shop": "captured in time"},
+        ),
+        ([table("shop", "cdc", NOW - HOUR, "the server is away")], {"shop": "capture failed: the server is away"}),
+        ([table("old", "cdc", NOW - 72 * HOUR)], {"old": "not in the settings any more; nothing new for 3 days"}),
+    ],
+)
+def test_how_a_source_stands(make_settings: Callable[..., Settings], tables: list[TableStatus], told: dict[str, str]) -> None:
+    settings = make_settings()
+    found = of_sources(settings, Lake(settings.lake_root), tables, NOW)
+    assert {one.name: ("late: " if one.late else "") + one.told for one in found if one.tables} == told
+    others = {one.told for one in found if not one.tables}
+    assert others == {"nothing is captured yet"}
+
+
+def test_a_source_that_never_came_to_a_table_says_why(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings()
+    lake = Lake(settings.lake_root)
+    positions.record(lake, "shop", "failed", {}, {"error": "shop: access denied"}, number=1)
+    [shop] = [one for one in freshness.known(settings).sources if one.name == "shop"]
+    assert (shop.error, shop.told) == ("shop: access denied", "capture failed: shop: access denied")
+
+
+def test_what_a_table_is_made_of_however_far_back() -> None:
+    edges = [
+        ("bronze.a", "silver.a"),
+        ("bronze.b", "silver.b"),
+        ("silver.a", "gold.x"),
+        ("silver.b", "gold.x"),
+        ("ref.c", "gold.x"),
+    ]
+    assert origins({"bronze.a": "shop", "bronze.b": "weblog"}, edges) == {
+        "bronze.a": {"shop"},
+        "silver.a": {"shop"},
+        "bronze.b": {"weblog"},
+        "silver.b": {"weblog"},
+        "gold.x": {"shop", "weblog"},
+    }
+
+
+def test_a_file_without_statistics_has_an_unknown_number_of_rows(make_settings: Callable[..., Settings]) -> None:
+    """As another tool may leave one: the table is told of, and its rows are not."""
+    settings = make_settings()
+    lake = Lake(settings.lake_root)
+    lake.create("gold.theirs", pa.schema([("a", pa.int64())]))
+    lake.append("gold.theirs", pa.table({"a": [1, 2]}))
+    log = max(Path(lake.path("gold.theirs"), "_delta_log").glob("*.json"))
+    actions = [json.loads(line) for line in log.read_text().splitlines()]
+    for action in actions:
+        action.get("add", {}).pop("stats", None)
+    log.write_text("\n".join(map(json.dumps, actions)))
+    row = one(freshness.known(settings).tables, "gold.theirs")
+    assert (row["rows"], row["version"]) == (None, 1)
 
 
 def test_a_release_beside_the_lake(reader: Reader, tables: pl.DataFrame) -> None:
@@ -98,14 +196,14 @@ def test_a_release_beside_the_lake(reader: Reader, tables: pl.DataFrame) -> None
     ],
 )
 def test_an_age_in_words(ago: timedelta, said: str) -> None:
-    assert freshness.age(NOW - ago, NOW) == said
-    assert freshness.age((NOW - ago).replace(tzinfo=None), NOW) == said
+    assert ages.age(NOW - ago, NOW) == said
+    assert ages.age((NOW - ago).replace(tzinfo=None), NOW) == said
 
 
 def test_what_never_was_and_what_lasted() -> None:
-    assert freshness.age(None) == "never"
-    assert freshness.duration(3.25) == "3.2 seconds"
-    assert freshness.duration(190) == "3 min"
+    assert ages.age(None) == "never"
+    assert ages.duration(3.25) == "3.2 seconds"
+    assert ages.duration(190) == "3 min"
 
 
 def test_rows_in_quarantine_by_table_and_rule(trained_shop: Settings) -> None:
@@ -130,6 +228,15 @@ def test_samples_are_rows_of_that_rule_as_they_came(trained_shop: Settings) -> N
     assert sorted(found["rowid"].to_list()) == sorted(str(raw["rowid"]) for raw in raws)
     assert all(int(number) <= 0 for number in found["quantity"].to_list())
     assert kept_out.samples(trained_shop, "quarantine.sales", "no such rule").is_empty()
+
+
+def test_samples_are_the_newest(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings()
+    lines = [quarantine.Line("a.csv", number, "format", "no date", f"line {number}") for number in range(3)]
+    for line in lines:  # each later than the one before it
+        quarantine.add_lines(Lake(settings.lake_root), "silver.stock", [line])
+    found = kept_out.samples(settings, quarantine.name("silver.stock"), "format", limit=2)
+    assert found["text"].to_list() == ["line 2", "line 1"]
 
 
 def test_a_line_of_a_file_is_one_column(trained_shop: Settings) -> None:
@@ -261,6 +368,13 @@ def test_the_last_runs_with_a_way_to_each(prefect: Any) -> None:
     [(path, body)] = asked
     assert path == "/api/flow_runs/filter"
     assert body["limit"] > 0
+
+
+def test_who_looks_from_elsewhere_gets_links_that_lead_there(prefect: Any) -> None:
+    settings, _ = prefect((200, json.dumps([RUN]).encode()))
+    ui = settings.ui.model_copy(update={"url": "https://prefect.example.com/"})
+    [run] = runs.last(settings.model_copy(update={"ui": ui})) or []
+    assert run.url == "https://prefect.example.com/runs/flow-run/0d1c"
 
 
 def test_prefect_takes_the_question(prefect: Any) -> None:

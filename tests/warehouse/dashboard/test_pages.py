@@ -4,7 +4,7 @@ With CARTLAKE_PICTURES=FOLDER each page's picture is left there: `make pictures`
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ import polars as pl
 import pytest
 
 from flows.steps import STEPS, silent
+from lake import positions
+from lake.config import Settings
+from lake.delta import Lake
 from lake.sandbox import shop
 from warehouse.dashboard import charts
 
@@ -67,8 +70,15 @@ def test_those_who_will_buy_are_what_the_model_said(seen: Any) -> None:
 
 def test_the_forecast_says_who_made_it(seen: Any) -> None:
     seen.open("forecast?series=Books")
-    [(version, release, trained)] = seen.site.sql("SELECT DISTINCT model_version, release, trained_to FROM gold.forecast_sales")
-    assert f"Model sales_forecast, version {version}, trained to {trained} on release {release}" in seen.text()
+    [(version, after)] = seen.site.sql("SELECT DISTINCT model_version, release FROM gold.forecast_sales")
+    [(newest,)] = seen.site.sql("SELECT max(release) FROM meta.releases")
+    text = seen.text()
+    assert f"Shown by release {newest}; made on" in text
+    assert f"after release {after}, from data to 31 Oct 2026, by model sales_forecast, version {version}, which learned" in text
+    tiles = seen.page.get_by_test_id("stMetric").locator("p, [data-testid=stMetricValue], [data-testid=stMetricDelta]")
+    clipped = tiles.evaluate_all("all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)")
+    assert tiles.count() >= 8
+    assert clipped == []
     [(most,)] = seen.site.sql("SELECT max(forecast) FROM gold.forecast_sales WHERE category = 'Books'")
     assert any(
         text.startswith("Forecast of Books by day") and text.endswith(charts.short(most, "money")) for text in seen.charts()
@@ -99,6 +109,28 @@ def test_health_counts_what_is_kept_out_and_draws_where_a_number_comes_from(seen
     assert "No Prefect server answers" in seen.text()
     told = next(text for text in seen.charts() if text.startswith("Rows in quarantine"))
     assert "quarantine.sales: " in told
+
+
+@pytest.fixture
+def bare(make_settings: Callable[..., Settings], serve_dashboard: Any, chromium: Any, watch: Any) -> Iterator[Any]:
+    """A dashboard over a lake with no release, whose first capture failed."""
+    settings = make_settings()
+    positions.record(Lake(settings.lake_root), "shop", "failed", {}, {"error": "shop: access denied for cartlake"}, number=1)
+    for site in serve_dashboard(settings):
+        yield from watch(site, chromium)
+
+
+def test_health_is_told_before_there_is_a_release(bare: Any) -> None:
+    """When it is needed most: nothing is shown elsewhere, and here is why."""
+    bare.open("health")
+    text = bare.text()
+    assert "The warehouse has no release yet" in text
+    assert "shop: capture failed: shop: access denied for cartlake" in text
+    assert "Nothing is captured yet" in text
+    assert "No Prefect server answers" in text
+    bare.page.locator("[data-testid=stGraphVizChart] svg").wait_for()
+    bare.open("")
+    assert "shop: capture failed" not in bare.text()
 
 
 def test_a_click_on_a_mark_shows_the_rows_behind_it(seen: Any) -> None:

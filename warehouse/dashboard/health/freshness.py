@@ -1,6 +1,7 @@
 """How new each table is, from its source to the release."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import polars as pl
@@ -9,14 +10,16 @@ import pyarrow as pa
 from lake.config import Settings
 from lake.delta import Lake
 from lake.status import status
-from transforms import catalog, plan, progress
+from transforms import catalog, graph, plan, progress
 from transforms.declaration import silver_of
+from warehouse.dashboard.health.sources import SourceStatus, of_sources, origins
 
 CURRENT = "up to date"
 _TABLES = {
     "table": pl.String(),
     "rows": pl.Int64(),
     "changed": pl.Datetime("us", "UTC"),
+    "captured": pl.Datetime("us", "UTC"),
     "written": pl.Datetime("us", "UTC"),
     "version": pl.Int64(),
     "consumed": pl.Int64(),
@@ -25,34 +28,52 @@ _TABLES = {
 _CAPTURED = {"ok": CURRENT, "unfinished": "its first snapshot is not complete"}
 
 
-def known(settings: Settings) -> pl.DataFrame:
-    """How each table of the lake stands, sources first. No source is asked.
+@dataclass(frozen=True)
+class Known:
+    """What the lake knows of its sources and its tables.
 
-    Columns: table, rows, `changed` (the source's clock at the newest change in bronze), `written` (the last commit), version,
+    `tables` has the sources' first: table, rows, `changed` (the source's clock at the newest change in bronze), `captured` (when
+    capture last went on; of a table made of several sources that of the oldest), `written` (the last commit), version,
     `consumed` (the version up to which all who read it have read it), standing.
     """
+
+    sources: tuple[SourceStatus, ...]
+    tables: pl.DataFrame
+
+
+def known(settings: Settings, now: datetime | None = None) -> Known:
+    """How each source and each table of the lake stands."""
+    now = now or datetime.now(UTC)
     lake = Lake(settings.lake_root)
     stand = status(settings, beside_source=False)
     seen = progress.load(lake)
     found = catalog.load(lake, {table for table, _ in seen})
     captured = {(table.source, f"{table.database}.{table.table}"): name for name, table in found.captured.items()}
     bronze = {captured[one.source, one.table]: one for one in stand}
+    sources = {one.name: one for one in of_sources(settings, lake, stand, now)}
     steps = {step.table: step for step in plan.plan(found.tables, seen, found.at, unfit=found.unfit)}
     given = [name for name in found.at if name not in steps and name not in bronze and not name.startswith("changes.")]
     of_models = [name for name in lake.names("gold") if name not in steps]
     read = _consumed(found, seen)
+    edges = [(edge.start, edge.end) for edge in graph.lineage(found.tables).edges]
+    made_of = origins({name: one.source for name, one in bronze.items()}, edges)
     rows = []
     for name in [*bronze, *given, *steps, *of_models]:
         changed, standing = None, CURRENT
+        behind = [sources[source] for source in sorted(made_of.get(name, ()))]
         if name in bronze:
             one = bronze[name]
             changed = one.last_change
             standing = _CAPTURED.get(one.state, f"{one.state}: {one.error}" if one.error else one.state)
         elif name in steps:
             standing = _standing(steps[name])
+        late = [source for source in behind if source.late]
+        if standing == CURRENT and late:
+            standing = "; ".join(f"{source.name}: {source.told}" for source in late)
+        marks = [source.captured for source in behind if source.captured]
         count, written, version = _held(lake, name)
-        rows.append((name, count, changed, written, version, read.get(name), standing))
-    return pl.DataFrame(rows, schema=_TABLES, orient="row")
+        rows.append((name, count, changed, min(marks, default=None), written, version, read.get(name), standing))
+    return Known(tuple(sources.values()), pl.DataFrame(rows, schema=_TABLES, orient="row"))
 
 
 def beside(tables: pl.DataFrame, held: Mapping[str, int]) -> pl.DataFrame:
@@ -76,19 +97,6 @@ def waiting(tables: pl.DataFrame) -> pl.DataFrame:
     return tables.filter(pl.col("standing") != CURRENT)
 
 
-def age(moment: datetime | None, now: datetime | None = None) -> str:
-    """How long ago, in words: just now, 5 min ago, 3 hours ago, 2 days ago."""
-    if moment is None:
-        return "never"
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return _lasting(((now or datetime.now(UTC)) - moment).total_seconds(), "{} ago") or "just now"
-
-
-def duration(seconds: float) -> str:
-    """How long something took, in words."""
-    return _lasting(seconds, "{}") or f"{seconds:.1f} seconds"
-
-
 def _standing(step: plan.Step) -> str:
     if step.how != "skip":
         return f"waits for a build: {step.why}"
@@ -102,7 +110,9 @@ def _held(lake: Lake, name: str) -> tuple[int | None, datetime | None, int | Non
     table = lake.open(name)
     [commit] = table.history(1)
     actions = pa.table(table.get_add_actions(flatten=True))
-    rows = sum(actions.column("num_records").to_pylist()) if actions.num_rows else 0
+    counts = actions.column("num_records").to_pylist() if actions.num_rows else []
+    # A file that another tool wrote without statistics does not tell its rows: then nobody knows their number.
+    rows = None if None in counts else sum(counts)
     return rows, datetime.fromtimestamp(commit["timestamp"] / 1000, UTC), table.version()
 
 
@@ -115,12 +125,3 @@ def _consumed(found: catalog.Catalog, seen: plan.Progress) -> dict[str, int]:
             fact = seen.get((name, read))
             versions.setdefault(silver.driving if silver else read, []).append(fact.version if fact else -1)
     return {name: min(read) for name, read in versions.items() if min(read) >= 0}
-
-
-def _lasting(seconds: float, form: str) -> str | None:
-    """A time of a minute or more in the largest unit that fits; None for less."""
-    for size, one, many in ((86400, "day", "days"), (3600, "hour", "hours"), (60, "min", "min")):
-        if seconds >= size:
-            number = int(seconds // size)
-            return form.format(f"{number} {one if number == 1 else many}")
-    return None

@@ -27,6 +27,7 @@ class Run:
 def last(settings: Settings) -> list[Run] | None:
     """The last runs, the newest first; None where no Prefect server answers."""
     base = f"http://127.0.0.1:{settings.ui.port}"
+    shown = settings.ui.url.rstrip("/") or base  # who looks at the dashboard from elsewhere cannot reach this machine's loopback
     asked = urllib.request.Request(
         f"{base}/api/flow_runs/filter",
         json.dumps({"sort": "START_TIME_DESC", "limit": _RUNS, "flow_runs": {"start_time": {"is_null_": False}}}).encode(),
@@ -36,7 +37,7 @@ def last(settings: Settings) -> list[Run] | None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(asked, timeout=_SECONDS) as answer:
-            return [_run(row, base) for row in json.load(answer)]
+            return [_run(row, shown) for row in json.load(answer)]
     except (OSError, HTTPException, ValueError, TypeError, KeyError):  # nobody answers, or somebody else does
         return None
 

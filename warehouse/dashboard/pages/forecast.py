@@ -1,15 +1,15 @@
 """Forecast: what is likely to be sold, how sure that is, and how good it was before."""
 
-from typing import Any
+from datetime import date
 
 import altair as alt
 import polars as pl
 import streamlit as st
 
 from warehouse.dashboard import charts, forecast
+from warehouse.dashboard.guarded import guarded
 from warehouse.dashboard.page import Page
 from warehouse.dashboard.parts import draw
-from warehouse.dashboard.sales import label
 
 TITLE, ICON, ORDER = "Forecast", ":material/trending_up:", 4
 
@@ -21,11 +21,12 @@ def show(page: Page) -> None:
     st.caption("The filters at the side do not apply here, but for the release: a forecast is of all countries and channels.")
     category = st.selectbox("Of", forecast.series(page), key="series", bind="query-params")
     _ahead(page, category)
-    _backtest(page)
+    _tested(page)
     _months(page, category)
     _came_true(page, category)
 
 
+@guarded
 def _ahead(page: Page, category: str) -> None:
     rows, before = charts.plain(forecast.ahead(page, category)), charts.plain(forecast.sold(page, category))
     st.subheader("The days ahead")
@@ -56,42 +57,31 @@ def _ahead(page: Page, category: str) -> None:
         .encode(x, alt.Y("revenue:Q", axis=money), tooltip=[alt.Tooltip("date:T"), alt.Tooltip("revenue:Q", format=",.0f")])
     )
     draw(alt.layer(*bands, past, line, description=text, height=360))  # type: ignore[arg-type]
+    st.caption("Blue: sold. Dashed: expected; within the inner band on 80 days of 100, within the outer one on 95.")
+
+
+@guarded
+def _tested(page: Page) -> None:
+    """Who said so, and how good that was on days that it had not seen."""
     made = forecast.made_by(page)
-    st.caption(
-        "Blue: sold. Dashed: expected; within the inner band on 80 days of 100, within the outer one on 95. "
-        f"Model {made['model']}, version {made['model_version']}, trained to {made['trained_to']} on release {made['release']}, "
-        f"scored on {made['scored_on']}."
-    )
-
-
-def _backtest(page: Page) -> None:
-    """How good it was on days that it had not seen."""
-    st.subheader("How good it was")
-    found = forecast.backtest(page.settings)
-    metrics: dict[str, Any] = found.get("metrics", {})
-    if "mase" not in metrics:
-        st.info("The lake remembers no training of the forecast.")
+    if made is None:
         return
-    naive = found.get("naive", {}).get("mase")
-    tiles = [
-        (
-            "Error (MASE)",
-            f"{metrics['mase']:.2f}",
-            None if naive is None else f"{100 * (metrics['mase'] / naive - 1):+.0f} % of the naive one's",
-        )
-    ]
-    tiles += [(label(name), f"{100 * metrics[name]:.1f} %", None) for name in ("bias",) if name in metrics]
-    for width in (80, 95):
-        if f"coverage_{width}" in metrics:
-            tiles.append((f"Days inside the {width} % band", f"{100 * metrics[f'coverage_{width}']:.1f} %", None))
-    for place, (name, value, change) in zip(st.columns(len(tiles)), tiles, strict=True):
-        place.metric(name, value, change, delta_color="inverse", border=True)
-    st.caption(
-        "In backtests of the newest training; the naive forecast says that a day sells as the same weekday did a week before. "
-        "MASE below 1 is better than that was on the days before."
-    )
+    found = forecast.training(page.settings, made)
+    last = found.get("last_day")
+    st.caption(forecast.provenance(made, date.fromisoformat(last) if last else None))
+    st.subheader("How good it was")
+    tiles = forecast.goodness(found)
+    if not made.version:
+        st.info("The plain rule is what models are measured against: it has no test of its own.")
+    elif not tiles:
+        st.info(f"The lake remembers no test of version {made.version}.")
+    else:
+        for place, (name, value, change, told) in zip(st.columns(len(tiles)), tiles, strict=True):
+            place.metric(name, value, change, delta_color="inverse", border=True, help=told)
+        st.caption(f"In the tests of version {made.version} when it was trained, on days that it had not seen.")
 
 
+@guarded
 def _months(page: Page, category: str) -> None:
     st.subheader("Months ahead")
     rows = forecast.months(page, category) if page.reader.has(forecast.MONTHS) else pl.DataFrame()
@@ -109,6 +99,7 @@ def _months(page: Page, category: str) -> None:
     st.caption("The lines are the 80 % intervals; the month under way counts what it has sold already.")
 
 
+@guarded
 def _came_true(page: Page, category: str) -> None:
     st.subheader("What was forecast, and what was sold")
     rows = forecast.came_true(page, category)

@@ -1,4 +1,7 @@
-"""Data health: what has drifted, how fresh the data is, what is kept out, where numbers come from, what ran."""
+"""Data health: what has drifted, how fresh the data is, what is kept out, where numbers come from, what ran.
+
+Each section stands alone: one that fails says so, and what is said of the lake is said without a release too.
+"""
 
 import altair as alt
 import polars as pl
@@ -6,9 +9,12 @@ import streamlit as st
 
 from lake.config import Settings
 from warehouse.dashboard import charts
-from warehouse.dashboard.health import freshness, kept_out, lineage, monitoring, runs
+from warehouse.dashboard.guarded import guarded
+from warehouse.dashboard.health import ages, drawn, freshness, kept_out, lineage, monitoring, runs
 from warehouse.dashboard.page import Page
 from warehouse.dashboard.parts import draw
+from warehouse.dashboard.reader import Reader
+from warehouse.semantic.loaded import FOLDER, load
 
 TITLE, ICON, ORDER = "Data health", ":material/monitor_heart:", 6
 # What the lake is read for is remembered for so long: several people look at the same page.
@@ -19,14 +25,23 @@ _RUN_SECONDS = 5
 
 def show(page: Page) -> None:
     _alerts(page)
-    _fresh(page)
-    _kept_out(page)
-    _lineage(page)
-    _runs(page)
+    _of_lake(page.settings, page.reader)
 
 
-@st.cache_data(ttl=_SECONDS, show_spinner="Looking at the lake …")
-def _known(_settings: Settings, root: str) -> pl.DataFrame:
+def show_lake(settings: Settings) -> None:
+    """What can be said before there is a release, or when it cannot be opened."""
+    _of_lake(settings, None)
+
+
+def _of_lake(settings: Settings, reader: Reader | None) -> None:
+    _fresh(settings, reader)
+    _kept_out(settings)
+    _lineage(settings, reader)
+    _runs(settings)
+
+
+@st.cache_data(ttl=_SECONDS, show_spinner=False)
+def _known(_settings: Settings, root: str) -> freshness.Known:
     return freshness.known(_settings)
 
 
@@ -50,6 +65,7 @@ def _last_runs(_settings: Settings, port: int) -> list[runs.Run] | None:
     return runs.last(_settings)
 
 
+@guarded
 def _alerts(page: Page) -> None:
     st.subheader("Alerts")
     rows = monitoring.checks(page) if page.reader.has(monitoring.TABLE) else pl.DataFrame()
@@ -70,6 +86,7 @@ def _alerts(page: Page) -> None:
 
 
 @st.fragment
+@guarded
 def _watched(rows: pl.DataFrame) -> None:
     with st.expander("Each check over the days"):
         chosen = st.selectbox("Check", rows["check"].unique().sort().to_list(), key="check", bind="query-params")
@@ -81,62 +98,17 @@ def _watched(rows: pl.DataFrame) -> None:
         st.caption(f"The dashed line is the threshold; a value {monitoring.when(shown)} it is an alert.")
 
 
-def _fresh(page: Page) -> None:
-    st.subheader("How fresh each table is")
-    release = page.reader.release
-    tables = _known(page.settings, page.settings.lake_root)
-    if tables.is_empty():
-        st.info("Nothing is captured yet. Begin: `cartlake capture`.")
-        return
-    held = page.reader.rows('SELECT "table", delta_version FROM meta.release_tables WHERE release = ?', (release.number,))
-    found = freshness.beside(tables, dict(held.iter_rows()))
-    built = found.filter(pl.col("table").str.contains(r"^(silver|gold)\."))
-    tiles = {
-        "Newest change at a source": found["changed"].max(),
-        "Newest build": built["written"].max(),
-        "This release": release.at,
-    }
-    for place, (name, moment) in zip(st.columns(len(tiles)), tiles.items(), strict=True):
-        place.metric(name, freshness.age(moment), border=True)  # type: ignore[arg-type]
-    late = freshness.waiting(found)
-    if late.is_empty():
-        st.success(f"All {found.height} tables are up to date, from their source to this release.", icon=":material/check:")
-    else:
-        st.warning(
-            f"{late.height} of {found.height} tables are not up to date; they stand first, with the reason.",
-            icon=":material/schedule:",
-        )
-    ages = {name: [freshness.age(moment) if moment else None for moment in found[name]] for name in ("changed", "written")}
-    shown = found.with_columns(**{name: pl.Series(words, dtype=pl.String) for name, words in ages.items()})
-    first = shown.filter(pl.col("standing") != freshness.CURRENT)
-    st.dataframe(
-        pl.concat([first, shown.filter(pl.col("standing") == freshness.CURRENT)]),
-        hide_index=True,
-        height=320,
-        placeholder="–",
-        alt="Each table: how it stands, when it changed at its source and was written, its rows, and its versions",
-        column_order=["table", "standing", "changed", "written", "rows", "version", "consumed", "in_release"],
-        column_config={
-            "table": "Table",
-            "standing": "How it stands",
-            "changed": st.column_config.TextColumn(
-                "At the source", help="The newest change, by the source's clock; a snapshot has none"
-            ),
-            "written": st.column_config.TextColumn("Written", help="The last commit to the table"),
-            "rows": st.column_config.NumberColumn("Rows", format="localized", width=85, help="In bronze each change is one"),
-            "version": st.column_config.NumberColumn("Version", width=70, help="The newest in the lake"),
-            "consumed": st.column_config.NumberColumn(
-                "Read to", width=75, help="The version that all tables made of it have read"
-            ),
-            "in_release": st.column_config.NumberColumn("Released", width=80, help="Its version in the release at the side"),
-        },
-    )
+@guarded
+def _fresh(settings: Settings, reader: Reader | None) -> None:
+    st.subheader("How fresh the data is")
+    drawn.fresh(_known(settings, settings.lake_root), reader)
 
 
 @st.fragment
-def _kept_out(page: Page) -> None:
+@guarded
+def _kept_out(settings: Settings) -> None:
     st.subheader("Rows that are kept out")
-    counts = _counted(page.settings, page.settings.lake_root)
+    counts = _counted(settings, settings.lake_root)
     if counts.is_empty():
         st.success("No row breaks a rule.", icon=":material/check:")
         return
@@ -145,7 +117,7 @@ def _kept_out(page: Page) -> None:
     title = "Rows in quarantine by table and rule"
     draw(charts.bars(shown, "broken", "rows", "count", title=title, height=max(charts.HEIGHT, 26 * shown.height)))
     chosen = st.selectbox("The rows of", list(named), key="quarantine", bind="query-params")
-    rows = _samples(page.settings, page.settings.lake_root, *named[chosen])
+    rows = _samples(settings, settings.lake_root, *named[chosen])
     if rows.is_empty():
         st.info("They have been taken back meanwhile.")
     else:
@@ -157,11 +129,13 @@ def _kept_out(page: Page) -> None:
 
 
 @st.fragment
-def _lineage(page: Page) -> None:
+@guarded
+def _lineage(settings: Settings, reader: Reader | None) -> None:
     left, right = st.columns([2, 1])
     left.subheader("Where a number comes from")
-    edges = _of_tables(page.settings, page.settings.lake_root) | lineage.of_metrics(page.reader.declared)
-    edges |= lineage.of_models(page.reader)
+    edges = _of_tables(settings, settings.lake_root)
+    edges |= lineage.of_metrics(load(FOLDER) if reader is None else reader.declared)
+    edges |= frozenset() if reader is None else lineage.of_models(reader)
     names = sorted({node for edge in edges for node in edge}, key=lambda name: (not name.startswith("metric "), name))
     start = names.index("metric revenue") if "metric revenue" in names else 0
     name = right.selectbox("of table or metric", names, index=start, key="lineage", bind="query-params")
@@ -172,10 +146,11 @@ def _lineage(page: Page) -> None:
 
 
 @st.fragment
-def _runs(page: Page) -> None:
+@guarded
+def _runs(settings: Settings) -> None:
     st.subheader("Last runs")
-    port = page.settings.ui.port
-    found = _last_runs(page.settings, port)
+    port = settings.ui.port
+    found = _last_runs(settings, port)
     if found is None:
         st.info(f"No Prefect server answers on port {port}. Start it: `cartlake up`.")
         return
@@ -186,8 +161,8 @@ def _runs(page: Page) -> None:
         {
             "name": run.name,
             "state": run.state,
-            "started": freshness.age(run.started),
-            "took": freshness.duration(run.seconds),
+            "started": ages.age(run.started),
+            "took": ages.duration(run.seconds),
             "url": run.url,
         }
         for run in found
