@@ -100,7 +100,7 @@ class RecommendationsModel:
         held = Recipe.from_json(job.champion) if job.champion else None
         if held and held.to_json() not in [recipe.to_json() for recipe in recipes]:
             recipes.append(held)
-        answers: dict[str, list[dict[str, float]]] = {recipe.name: [] for recipe in recipes}
+        answers: dict[str, list[dict[str, float]]] = {recipe.to_json(): [] for recipe in recipes}
         plain = []
         for cut in cuts:
             taught = _between(lines, cut - timedelta(days=BEHIND - 1), cut)
@@ -113,7 +113,7 @@ class RecommendationsModel:
                 fits = [pool.submit(fit, recipe, job.spark, job.folder, taught, then) for recipe in recipes]
             made = [one.result()[0] for one in fits]
             for recipe, model in zip(recipes, made, strict=True):
-                answers[recipe.name].append(quality.found(model, asked))
+                answers[recipe.to_json()].append(quality.found(model, asked))
             plain.append(quality.found(quality.popular_only(made[0]), asked))
             job.step(f"cut at {cut}")
 
@@ -121,7 +121,7 @@ class RecommendationsModel:
             metrics = {key: float(np.mean([one[key] for one in cut])) for key in cut[0]}
             return Tried(name, recipe, np.array([1 - one["precision_10"] for one in cut]), metrics)
 
-        every = tuple(tried(recipe.name, recipe.to_json(), answers[recipe.name]) for recipe in recipes)
+        every = tuple(tried(recipe.name, recipe.to_json(), answers[recipe.to_json()]) for recipe in recipes)
         by_json = {recipe.to_json(): recipe for recipe in recipes}
         params = {"cuts": len(plain), "days_behind": BEHIND, "days_ahead": AHEAD, **job.options}
 

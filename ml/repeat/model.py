@@ -108,7 +108,7 @@ class RepeatPurchaseModel:
 
         # A thread per recipe: a fit is mostly waiting for one small job of Spark's after the other.
         with ThreadPoolExecutor(len(recipes)) as pool:
-            said = dict(zip([recipe.name for recipe in recipes], pool.map(asked_of, recipes), strict=True))
+            said = dict(zip([recipe.to_json() for recipe in recipes], pool.map(asked_of, recipes), strict=True))
         plain = [(known[asked]["bought"].to_numpy(), by_recency(known[taught[0]], known[asked])) for asked, taught in cuts]
 
         def tried(name: str, recipe: str, answers: "list[tuple[Floats, Floats]]") -> Tried:
@@ -116,11 +116,11 @@ class RepeatPurchaseModel:
             truth, probability = (np.concatenate(side) for side in zip(*answers, strict=True))
             return Tried(name, recipe, losses, scores.all_of(truth, probability))
 
-        every = tuple(tried(recipe.name, recipe.to_json(), said[recipe.name]) for recipe in recipes)
+        every = tuple(tried(recipe.name, recipe.to_json(), said[recipe.to_json()]) for recipe in recipes)
         by_json = {recipe.to_json(): recipe for recipe in recipes}
 
         def fitted(chosen: Tried) -> Fitted:
-            return _fitted(job, by_json[chosen.recipe], known, said[chosen.name])
+            return _fitted(job, by_json[chosen.recipe], known, said[chosen.recipe])
 
         params = {"days": snapshots.DAYS, "cuts": len(cuts), "snapshots": len(known), "customers": known[0].height, **job.options}
         return Trained("log_loss", every, tried("rate by recency", "{}", plain), fitted, params)
