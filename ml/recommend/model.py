@@ -205,11 +205,12 @@ def _fitted(job: Job, recipe: "Recipe", lines: "pl.DataFrame", sold: "Ints", eve
     from ml.recommend import plots
     from ml.recommend.recipes import fit
 
-    made, _ = fit(recipe, job.spark, job.folder, lines, sold)
+    made, pipeline = fit(recipe, job.spark, job.folder, lines, sold)
     first = [str(made.products[place : place + 2].tolist()) for place in range(0, 6, 2)]
     return Fitted(
         served=made,
         example=pd.DataFrame({"products": first}),
+        spark=pipeline,
         params={
             "algorithm": recipe.algorithm,
             "products": len(made.products),
