@@ -66,7 +66,10 @@ class RecommendationsModel:
         ),
     )
     served = "ml.recommend.served"
-    code = tuple(f"ml.recommend.{name}" for name in ("model", "quality", "recipes", "served"))
+    code = (
+        *("ml.customers.days", "ml.forecast.panel"),
+        *(f"ml.recommend.{name}" for name in ("model", "quality", "recipes", "served")),
+    )
     packages = ("numpy", "pandas")
 
     def prepare(self, reader: Reader, settings: "Settings", today: date, folder: Path) -> Prepared:

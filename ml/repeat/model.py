@@ -63,6 +63,8 @@ class RepeatPurchaseModel:
     code = (
         "ml.customers.days",
         "ml.customers.features",
+        "ml.forecast.panel",
+        "ml.frame",
         "ml.repeat.model",
         "ml.repeat.recipes",
         "ml.repeat.scores",
