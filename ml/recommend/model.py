@@ -111,9 +111,10 @@ class RecommendationsModel:
             if taught.is_empty() or not asked:
                 continue
             then = _between(lines, cut - timedelta(days=AHEAD), cut)["product_id"].unique().to_numpy()
-            # A thread per recipe: a fit is mostly waiting for one small job of Spark's after the other.
+            # A thread per recipe, with a frame of its own (see ml/repeat/model.py): a fit is mostly waiting for one small job of
+            # Spark's after the other.
             with ThreadPoolExecutor(len(recipes)) as pool:
-                fits = [pool.submit(fit, recipe, job.spark, job.folder, taught, then) for recipe in recipes]
+                fits = [pool.submit(fit, recipe, job.spark, job.folder, taught.clone(), then) for recipe in recipes]
             made = [one.result()[0] for one in fits]
             for recipe, model in zip(recipes, made, strict=True):
                 answers[recipe.to_json()].append(quality.found(model, asked))

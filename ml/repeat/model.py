@@ -99,12 +99,16 @@ class RepeatPurchaseModel:
         if held and held.to_json() not in [recipe.to_json() for recipe in recipes]:
             recipes.append(held)
 
+        # Frames of its own for each recipe: polars locks a frame while it gives up Python's lock, and two threads that meet in
+        # one wait for each other for ever.
+        own = {recipe.to_json(): {number: frame.clone() for number, frame in known.items()} for recipe in recipes}
+
         def asked_of(recipe: Recipe) -> "list[tuple[Floats, Floats]]":
-            answers = []
+            answers, mine = [], own[recipe.to_json()]
             for asked, taught in cuts:
-                older = snapshots.sampled([known[number] for number in taught[1:]])
-                _, made = fit(recipe, job.spark, job.folder, older, known[taught[0]])
-                answers.append((known[asked]["bought"].to_numpy(), probabilities(made, known[asked])))
+                older = snapshots.sampled([mine[number] for number in taught[1:]])
+                _, made = fit(recipe, job.spark, job.folder, older, mine[taught[0]])
+                answers.append((mine[asked]["bought"].to_numpy(), probabilities(made, mine[asked])))
             job.step(f"backtest of {recipe.name}")
             return answers
 

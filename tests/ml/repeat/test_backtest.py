@@ -1,5 +1,6 @@
 """The backtest against a champion, without Spark: the fits are made up."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,24 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(recipes, "fit", fit)
     return tmp_path
+
+
+def test_no_two_threads_share_a_frame(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that do hang now and then: one training in sixty did."""
+    seen: dict[int, set[str]] = {}
+
+    def probabilities(_: RepeatPurchase, rows: pl.DataFrame) -> np.ndarray:
+        kept.append(rows)
+        seen.setdefault(id(rows), set()).add(threading.current_thread().name)
+        barrier.wait(10)
+        return np.full(rows.height, 0.3)
+
+    kept: list[pl.DataFrame] = []  # or a number of one that is gone is another's
+    barrier = threading.Barrier(len(CANDIDATES))
+    monkeypatch.setattr(recipes, "probabilities", probabilities)
+    spark: Any = None
+    MODEL.train(Job(spark, folder, {}, None, lambda _: None))
+    assert {len(threads) for threads in seen.values()} == {1}
 
 
 def test_a_champion_s_older_recipe_of_the_same_name_is_judged_by_its_own_answers(folder: Path) -> None:
