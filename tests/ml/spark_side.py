@@ -140,14 +140,14 @@ def recommendations(spark: "SparkSession", folder: Path) -> dict[str, Any]:
     for recipe, said_by in zip(recommend.CANDIDATES, (scores_of_rules, scores_of_factors), strict=True):
         made, pipeline = recommend.fit(recipe, spark, folder, lines, np.array(products))
         said, answers = said_by(pipeline), reopened(made, recommend_served, folder).predict(asked)
-        apart, missed, rows = 0.0, 0, 0
+        apart, missed, every = 0.0, 0, list[float]()
         for product, ids, scores in zip(products, answers["product_ids"], answers["scores"], strict=True):
             ours = dict(zip(json.loads(ids), json.loads(scores), strict=True))
             apart = max(apart, *(abs(score - said.get((product, other), 0.0)) for other, score in ours.items()))
             left = max(said.get((product, other), 0.0) for other in products if other != product and other not in ours)
             missed += left > min(ours.values()) + 1e-9
-            rows += len(ours)
-        found[recipe.name] = {"rows": rows, "apart": apart, "missed": missed}
+            every += ours.values()
+        found[recipe.name] = {"rows": len(every), "apart": apart, "missed": missed, "spread": float(np.ptp(every))}
         if recipe.algorithm == "FPGrowth":
             found[recipe.name]["transform"] = same_as_transform(spark, pipeline, made)
     return found

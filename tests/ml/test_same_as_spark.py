@@ -62,6 +62,7 @@ def test_ten_recommendations_beside_each_product_are_the_best_by_spark_with_its_
     assert found[recipe]["rows"] == PRODUCTS * 10 > 10_000
     assert found[recipe]["apart"] <= 1e-6
     assert found[recipe]["missed"] == 0
+    assert found[recipe]["spread"] > 0.01
 
 
 def test_rules_recommend_what_spark_s_own_transform_predicts(found: Any) -> None:
