@@ -83,10 +83,11 @@ def publish(settings: Settings, progress: Progress = silent) -> Report:
 
 
 def vacuum(settings: Settings, progress: Progress = silent) -> Report:
-    """Remove what no release, clone or build needs any more."""
+    """Remove what no release, clone, build or model needs any more."""
+    from ml.life.kept import trained_on
     from warehouse.vacuum import vacuum as run
 
-    return run(settings, on_progress=progress)
+    return run(settings, trained_on=lambda: trained_on(settings), on_progress=progress)
 
 
 STEPS: dict[str, Step] = {

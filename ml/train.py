@@ -203,6 +203,7 @@ def _job(settings: Settings, today: date, asked: Mapping[str, _Asked], run: str 
         "because": because,
         "warehouse.release": facts.release(settings) or "",
         "git.commit": facts.commit(),
+        "git.dirty": facts.dirty(),
     }
 
     def told(one: _Asked) -> dict[str, Any]:

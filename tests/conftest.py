@@ -115,6 +115,16 @@ def small_shop(make_settings: Callable[..., Settings]) -> Iterator[Settings]:
         yield settings
 
 
+@pytest.fixture(scope="session")
+def trained_shop(small_shop: Settings) -> Settings:
+    """The small shop with all four models trained, scored and published."""
+    from flows.steps import STEPS, silent
+
+    for step in ("train", "score", "publish"):
+        assert STEPS[step](small_shop, silent).errors == {}, step
+    return small_shop
+
+
 def _remove_if_abandoned(home: Path) -> None:
     """What a killed test run left: its servers would run for ever."""
     if home.stat().st_uid == os.getuid() and not Path(f"/proc/{home.name.rpartition('-')[2]}").exists():

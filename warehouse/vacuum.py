@@ -1,14 +1,14 @@
-"""Vacuum: what is removed from the lake is what no kept release, clone or build needs.
+"""Vacuum: what is removed from the lake is what no kept release, clone, build or model needs.
 
 A clone's files are links of their own, so only its release matters, and that stays on the shelf. A kept release needs its Delta
-versions; the newest one also what came after it, which the next publish applies; and a build needs what came after the version
-of each input that a table consumed last.
+versions; the newest one also what came after it, which the next publish applies; a build needs what came after the version of
+each input that a table consumed last; and a model the versions that it was trained on, to be trained again.
 """
 
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 WAIT_SECONDS = 60.0
 TRAININGS = "meta.model_trainings"  # what ml/ remembers of each training
 _SOURCE_WAIT_SECONDS = 10.0
+TrainedOn = Callable[[], Iterable[tuple[str, int]]]  # (table, Delta version)
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,11 @@ class VacuumReport:
         return found + [{"removed": f"clone {name}", "files": None, "bytes": None, "log_entries": None} for name in self.clones]
 
 
-def vacuum(settings: Settings, *, dry_run: bool = False, on_progress: Progress = lambda *_: None) -> VacuumReport:
-    """Remove what has not been needed for `warehouse.retention_days`.
+def vacuum(
+    settings: Settings, *, trained_on: TrainedOn = tuple, dry_run: bool = False, on_progress: Progress = lambda *_: None
+) -> VacuumReport:
+    """Remove what has not been needed for `warehouse.retention_days`. `trained_on` tells what the models in use were trained on;
+    it is asked once nobody can train.
 
     TransientFailure while a publish, a build or a training is at work. The bronze tables of a source that is being captured are
     left alone and named in `errors`, and so is a table that cannot be read; the others are done. A kill at any instant leaves
@@ -71,7 +75,7 @@ def vacuum(settings: Settings, *, dry_run: bool = False, on_progress: Progress =
         for name in ("publish", "build", "train"):
             locks.enter_context(hold(settings.data, name, wait=WAIT_SECONDS))
         report.clones = purge(settings, dry_run=dry_run)
-        needed = protected(settings, lake)
+        needed = protected(settings, lake, trained_on())
         # What is below ref/ may come from anywhere, and is its owner's to look after.
         layers = sorted(folder.name for folder in Path(lake.root).glob("*/") if folder.name != "ref")
         names = [name for layer in layers for name in lake.names(layer)]
@@ -93,11 +97,11 @@ def vacuum(settings: Settings, *, dry_run: bool = False, on_progress: Progress =
     return report
 
 
-def protected(settings: Settings, lake: Lake) -> Mapping[str, Needed]:
+def protected(settings: Settings, lake: Lake, trained_on: Iterable[tuple[str, int]] = ()) -> Mapping[str, Needed]:
     """What is needed of each table that somebody stands on. The caller holds the locks of build and publish."""
     keep: dict[str, set[int]] = {}
     since: dict[str, int] = {}
-    for name, version in _trained_on(settings, lake):
+    for name, version in (*_trained_on(settings, lake), *trained_on):
         keep.setdefault(name, set()).add(version)
     for name, version in _consumed(lake):
         since[name] = min(version, since.get(name, version))

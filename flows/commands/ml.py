@@ -90,12 +90,13 @@ def again(settings: Lazy, run: str) -> None:
     from ml.life.again import again as train_again
 
     with progress("again") as shown:
-        rows = train_again(settings(), run, shown)
-    print_rows(rows)
-    other = [row["metric"] for row in rows if not row["equal"]]
-    if other:
-        raise CartlakeError(f"{len(other)} of {len(rows)} metrics are other than they were: {', '.join(other[:5])}")
-    click.echo(f"all {len(rows)} metrics are as they were", err=True)
+        found = train_again(settings(), run, shown)
+    print_rows(found.rows)
+    all_of, code = len(found.rows), f"; {found.code}" if found.code else ""
+    if found.different:
+        told = ", ".join(found.different[:5])
+        raise CartlakeError(f"{len(found.different)} of {all_of} metrics are other than they were: {told}{code}")
+    click.echo(f"all {all_of} metrics are as they were{code}", err=True)
 
 
 @ml.command("import-purchases")

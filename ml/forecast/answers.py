@@ -20,16 +20,16 @@ def of(panel: Panel, horizon: int, served: SalesForecast | None) -> "dict[str, p
     import polars as pl
 
     if served is None:
-        net, spread = backtest.naive(panel, horizon), naive_spread(panel, horizon)
+        net, spread, of_months = backtest.naive(panel, horizon), naive_spread(panel, horizon), months.tested(panel).spread
     else:
-        net, spread = served.forecast(panel), served.spread
+        net, spread, of_months = served.forecast(panel), served.spread, served.monthly
     daily = days(panel, told(panel, net, spread))
     gross = pl.Series("gross_forecast", before_discounts(panel, net).ravel()).round(2).cast(pl.Decimal(18, 2))
     as_of = pl.lit(panel.last + timedelta(days=1)).alias("as_of_date")
     return {
         FORECAST: daily.with_columns(gross, pl.lit(panel.last).alias("trained_to")),
         HISTORY: daily.select(as_of, *daily.columns),
-        MONTHLY: monthly(panel),
+        MONTHLY: monthly(panel, of_months),
     }
 
 
@@ -58,11 +58,11 @@ def before_discounts(panel: Panel, net: Floats) -> Floats:
     return backtest.with_total(np.round(np.maximum(net, 0) / (1 - share[:, None]), 2))
 
 
-def monthly(panel: Panel) -> "pl.DataFrame":
-    """A row per series, the total first, and month to come."""
+def monthly(panel: Panel, spread: intervals.Intervals | None) -> "pl.DataFrame":
+    """A row per series, the total first, and month to come; without intervals where `spread` is None."""
     import polars as pl
 
-    sold, spread = np.round(months.sold(panel), 2), months.tested(panel).spread
+    sold = np.round(months.sold(panel), 2)
     rest = backtest.with_total(np.round(months.forecast(panel), 2))
     begun = backtest.with_total(np.column_stack([sold, np.zeros((len(sold), months.AHEAD - 1))]))
     rows: list[dict[str, Any]] = []

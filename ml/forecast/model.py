@@ -153,7 +153,8 @@ def _fitted(work: "Work", recipe: "Recipe", tested: "Floats") -> Fitted:
     spark = work.fit(recipe) if recipe.estimator else None
     spread = intervals.calibrated(known, at.days, tested)
     regressor = regressors.of_spark(spark.stages[-2]) if spark else None
-    silent = SalesForecast(regressor, recipe.pool, recipe.numeric, known.categories, work.horizon, spread, {})
+    of_months = months.tested(known)
+    silent = SalesForecast(regressor, recipe.pool, recipe.numeric, known.categories, work.horizon, spread, {}, of_months.spread)
     ahead = silent.forecast(known)
     served = replace(silent, said=told(known, ahead, spread))
     days = [known.day(known.days + h).isoformat() for h in range(min(3, work.horizon))]
@@ -163,7 +164,7 @@ def _fitted(work: "Work", recipe: "Recipe", tested: "Floats") -> Fitted:
         example=pd.DataFrame({"category": backtest.series(known)[0], "date": days}),
         spark=spark,
         params={"estimator": recipe.estimator, "pool": ", ".join(recipe.pool), "features": len(recipe.numeric) + 2, **params},
-        metrics=months.tested(known).values,
+        metrics=of_months.values,
         figures={
             "forecast.png": plots.to_come(known, ahead, spread, recipe.name),
             "residuals.png": plots.residuals(known, at.cuts, at.at_cuts(tested)),

@@ -23,7 +23,8 @@ ANSWERS = ("forecast", "lower", "upper", "lower_95", "upper_95")
 class SalesForecast:
     """A regressor, or a pool's `members`, or both; `said` has the answers as they were known at training.
 
-    `categories` and `numeric` say how the regressor's vectors are made up. `said`: series -> yyyy-mm-dd -> ANSWERS.
+    `categories` and `numeric` say how the regressor's vectors are made up. `said`: series -> yyyy-mm-dd -> ANSWERS. `monthly` are
+    the intervals of months; None while the shop is too young to tell.
     """
 
     regressor: Regressor | None
@@ -33,6 +34,7 @@ class SalesForecast:
     horizon: int
     spread: Intervals
     said: Mapping[str, Mapping[str, list[float]]]
+    monthly: Intervals | None = None
 
     def forecast(self, panel: Panel) -> Floats:
         """Net revenue of the days after the panel's last, shape (categories, horizon)."""
@@ -73,21 +75,28 @@ class SalesForecast:
         if self.regressor is not None:
             self.regressor.save(folder)
         text = {name: getattr(self, name) for name in ("members", "numeric", "categories", "horizon", "said")}
-        (folder / "served.json").write_text(json.dumps(text | {"spread": self.spread.to_json()}))
+        spreads = {"spread": self.spread.to_json(), "monthly": self.monthly and self.monthly.to_json()}
+        (folder / "served.json").write_text(json.dumps(text | spreads))
 
 
 def _load_pyfunc(path: str) -> SalesForecast:
     folder = Path(path)
     raw = json.loads((folder / "served.json").read_text())
-    names = {name: tuple(raw[name]) for name in ("members", "numeric", "categories")}
-    return SalesForecast(
-        regressors.load(folder), horizon=raw["horizon"], spread=Intervals.from_json(raw["spread"]), said=raw["said"], **names
-    )
+    names: dict[str, Any] = {name: tuple(raw[name]) for name in ("members", "numeric", "categories")}
+    spread, monthly = (Intervals.from_json(said) if said else None for said in (raw["spread"], raw.get("monthly")))
+    names |= {"horizon": raw["horizon"], "spread": spread, "said": raw["said"], "monthly": monthly}
+    return SalesForecast(regressors.load(folder), **names)
 
 
 def mixed(parts: list[Floats]) -> Floats:
-    """Forecasts of several parts as one: their geometric mean, as errors of sales are factors (MASE 0.682 against 0.690)."""
-    return np.asarray(np.prod(parts, axis=0) ** (1 / len(parts)))
+    """Forecasts of several parts as one: their geometric mean, as errors of sales are factors (MASE 0.682 against 0.690).
+
+    Where the first says nothing at all, the others answer: a regressor has no level of a category that sold nothing for 28 days.
+    """
+    first, *others = parts
+    if not others:
+        return first
+    return np.where(first == 0, mixed(others), np.prod(parts, axis=0) ** (1 / len(parts)))
 
 
 def priced(logs: Floats, rows: features.Columns) -> Floats:

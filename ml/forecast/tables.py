@@ -43,7 +43,8 @@ TABLES = (
         name=MONTHLY,
         grain="one row per month to come and category, and per month for all of them together",
         key=("month_key", "category"),
-        doc="Forecast net revenue of the next twelve months, the one that goes on first. The categories add up to 'All'.",
+        doc="Forecast net revenue of the next twelve months, the one that goes on first. The categories add up to 'All'. All "
+        "versions of the model foretell months by one rule (level, season, growth), each with the intervals it was trained to.",
         comments={
             "month_key": "The month as yyyymm.",
             "month": "Its first day.",

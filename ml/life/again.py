@@ -2,6 +2,8 @@
 
 import json
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -9,16 +11,27 @@ from lake.config import Settings
 from lake.errors import PermanentFailure, UsageError
 from ml import child
 from ml.child import Progress
-from ml.life import store
+from ml.life import facts, kept, store
 from ml.reader import Gold
 from ml.train import job, select
 
-_DELTA = "delta."
 _TOLERANCE = 1e-6  # relative: sums of floats may differ in their last digits between machines
 
 
-def again(settings: Settings, run_id: str, on_progress: Progress | None = None) -> list[dict[str, Any]]:
-    """The run's recipe on the run's Delta versions, day and settings: a row per metric, then and now. MLflow is left as it is.
+@dataclass(frozen=True)
+class Repeated:
+    """A row per metric, then and now; and how this code is other than the run's, empty where it is the same."""
+
+    rows: list[dict[str, Any]]
+    code: str
+
+    @property
+    def different(self) -> list[str]:
+        return [row["metric"] for row in self.rows if not row["equal"]]
+
+
+def again(settings: Settings, run_id: str, on_progress: Progress | None = None) -> Repeated:
+    """The run's recipe on the run's Delta versions, day and settings, by the code as it is now. MLflow is left as it is.
 
     UsageError when there is no such run; PermanentFailure when a version it read is gone, or this code no longer has its recipe.
     """
@@ -37,7 +50,7 @@ def again(settings: Settings, run_id: str, on_progress: Progress | None = None) 
         raise UsageError(f"MLflow has no run {run_id}: `cartlake ml models` names those of the champions") from None
     (model,) = select((name,)).values()
     tags: dict[str, str] = dict(run.data.tags)
-    versions = {tag.removeprefix(_DELTA): int(value) for tag, value in tags.items() if tag.startswith(_DELTA)}
+    versions = kept.read_by(tags)
     then = _with(settings, json.loads(tags["settings"]))
     lake = Lake(settings.lake_root)
     with hold(settings.data, "train", wait=600), child.hand_over(settings.data) as folder:
@@ -60,7 +73,18 @@ def again(settings: Settings, run_id: str, on_progress: Progress | None = None) 
         result = child.run(folder, job(then, {name: asked}), on_progress)[name]
     if "error" in result:
         raise PermanentFailure(f"{name}: {result['error']}")
-    return compared(dict(run.data.metrics), result["metrics"])
+    return Repeated(compared(dict(run.data.metrics), result["metrics"]), other_code(tags, facts.commit(), facts.dirty()))
+
+
+def other_code(tags: Mapping[str, str], commit: str, dirty: str) -> str:
+    """In words, why the code of a run with these tags is not surely that of `commit`; empty where it is."""
+    then = tags.get("git.commit", "")
+    if not then or not commit:
+        return "no commit tells whether the code is the same" if not then else f"the run's commit is {then}, this is no checkout"
+    if then != commit:
+        return f"the run's code is commit {then}, this is {commit}"
+    changed = [side for side, told in (("the run's", tags.get("git.dirty")), ("this", dirty)) if told == "true"]
+    return f"{' and '.join(changed)} code had changes that are not in commit {commit}" if changed else ""
 
 
 def compared(then: dict[str, float], now: dict[str, float]) -> list[dict[str, Any]]:

@@ -102,8 +102,9 @@ def _why_not(client: "MlflowClient", champion: registry.Version | None, asked: r
 
 
 def _newest(client: "MlflowClient", name: str) -> registry.Version | None:
-    found = [registry.holder(client, name, alias) for alias in (registry.CHAMPION, registry.CHALLENGER)]
-    return max((version for version in found if version), key=lambda version: version.number, default=None)
+    """The newest version of all: after a rollback it holds no alias, and its backtest is the last there is all the same."""
+    number = max((int(found.version) for found in client.search_model_versions(f"name = '{name}'")), default=None)
+    return registry.version(client, name, number) if number else None
 
 
 def _aliases(client: "MlflowClient", name: str) -> dict[str, str]:

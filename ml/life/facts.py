@@ -59,10 +59,19 @@ def release(settings: Settings) -> int | None:
 
 def commit() -> str:
     """The git commit of this checkout; empty when it is none, or there is no git."""
+    return _git("rev-parse", "--verify", "HEAD") or ""
+
+
+def dirty() -> str:
+    """`true` where files of this checkout are other than the commit says, else `false`; empty when it is no checkout."""
+    changed = _git("status", "--porcelain")
+    return "" if changed is None else "true" if changed else "false"
+
+
+def _git(*words: str) -> str | None:
     here = Path(__file__).resolve().parent
     try:
-        command = ["git", "rev-parse", "--verify", "HEAD"]
-        said = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10, check=False)
+        said = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return said.stdout.strip() if said.returncode == 0 else ""
+        return None
+    return said.stdout.strip() if said.returncode == 0 else None

@@ -1,6 +1,7 @@
 """Who becomes the champion: decided on the losses of one backtest, that all took part in."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,23 +31,28 @@ class Verdict:
 def decide(metric: str, tried: tuple[Tried, ...], naive: Tried, rival: Rival | None) -> Verdict:
     """The first champion must beat the naive rule; a later one must beat the champion by more than the noise between folds.
 
-    The champion's own recipe is fitted anew on what is known by now: that is the same model on more data, not a challenge.
+    The champion's own recipe is fitted anew on what is known by now: that is the same model on more data, not a challenge. Folds
+    in which its loss is no number say nothing of the others either: all are compared on the rest.
     """
-    fit = [one for one in tried if np.isfinite(one.losses).all() and len(one.losses)]
+    holder = next((one for one in tried if rival and one.recipe == rival.recipe), None)
+    folds: Any = np.isfinite(holder.losses) if holder else slice(None)
+
+    def loss(one: Tried) -> float:
+        return float(one.losses[folds].mean())
+
+    fit = [one for one in tried if len(one.losses[folds]) and np.isfinite(one.losses[folds]).all()]
     if not fit:
         return Verdict(None, tried[0] if tried else None, f"its {metric} cannot be told: the backtest has nothing that varies")
-    best = min(fit, key=lambda one: float(one.losses.mean()))
-    told = f"{best.name}: {metric} {best.losses.mean():.4g} in the backtest"
-    holder = next((one for one in fit if rival and one.recipe == rival.recipe), None)
+    best = min(fit, key=loss)
+    told = f"{best.name}: {metric} {loss(best):.4g} in the backtest"
     if rival is None or holder is None:
-        naive_loss = float(naive.losses.mean())
-        against = f"{naive.name} {naive_loss:.4g}"
-        if float(best.losses.mean()) < naive_loss:
+        against = f"{naive.name} {loss(naive):.4g}"
+        if loss(best) < loss(naive):
             return Verdict(best, None, f"{told} beats {against}")
         return Verdict(None, best, f"{told} does not beat {against}")
     if best is holder:
         return Verdict(holder, None, f"{told}; no other recipe does better than the champion's, fitted anew on all that is known")
-    gain, noise = gap(best.losses, holder.losses)
+    gain, noise = gap(best.losses[folds], holder.losses[folds])
     against = f"the recipe of champion version {rival.version} ({holder.name}) by {gain:.2g}, noise ±{noise:.2g}"
     if gain > noise:
         return Verdict(best, None, f"{told} beats {against}")

@@ -52,14 +52,20 @@ def metrics(trained: Trained, tried: Tried, fitted: Fitted) -> dict[str, float]:
     values = {trained.metric: float(tried.losses.mean()), f"naive/{trained.metric}": float(trained.naive.losses.mean())}
     values |= dict(tried.metrics) | dict(fitted.metrics)
     values |= {f"naive/{name}": value for name, value in trained.naive.metrics.items()}
-    values |= {f"candidate/{one.name}/{trained.metric}": float(one.losses.mean()) for one in trained.tried}
+    values |= {f"candidate/{name}/{trained.metric}": float(one.losses.mean()) for name, one in _called(trained.tried)}
     # MLflow refuses other characters, and a category may hold any.
     return {re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII): float(v) for name, v in values.items() if np.isfinite(v)}
 
 
+def _called(tried: tuple[Tried, ...]) -> list[tuple[str, Tried]]:
+    """Each with a name that no other has: the champion's recipe, tried last, may be an older one of a candidate's name."""
+    names = [one.name for one in tried]
+    return [(f"{one.name} of the champion" if one.name in names[:place] else one.name, one) for place, one in enumerate(tried)]
+
+
 def backtest(trained: Trained) -> dict[str, Any]:
     """The losses by recipe, as JSON: what a later comparison is made from."""
-    every = {one.recipe: {"name": one.name, "losses": one.losses.tolist()} for one in trained.tried}
+    every = {one.recipe: {"name": name, "losses": one.losses.tolist()} for name, one in _called(trained.tried)}
     naive = {"name": trained.naive.name, "losses": trained.naive.losses.tolist()}
     return {"metric": trained.metric, "recipes": every, "naive": naive}
 

@@ -1,6 +1,6 @@
 """Registered models: their versions, and the aliases `champion` and `challenger`.
 
-The alias `champion` is the one thing that others ask for. The versions that held it, oldest first, are in the registered
+The alias `champion` is the one thing that others ask for. The last versions that held it, oldest first, are in the registered
 model's tag `champions`, so that a rollback finds the one before.
 """
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 _HELD = "champions"
+_MOST_HELD = 10  # that a rollback can go back over: a vacuum leaves what all of them were trained on
 
 
 @dataclass(frozen=True)
@@ -111,13 +112,13 @@ def step_back(client: "MlflowClient", name: str) -> tuple[int, int]:
 
 
 def held(client: "MlflowClient", name: str) -> list[int]:
-    """The versions that were champion, oldest first, without those that a rollback took back."""
+    """The last versions that were champion, oldest first, without those that a rollback took back."""
     said: str = client.get_registered_model(name).tags.get(_HELD, "[]")
     return [int(number) for number in json.loads(said)]
 
 
 def _remember(client: "MlflowClient", name: str, numbers: list[int]) -> None:
-    client.set_registered_model_tag(name, _HELD, json.dumps(numbers[-100:]))
+    client.set_registered_model_tag(name, _HELD, json.dumps(numbers[-_MOST_HELD:]))
 
 
 def _described(client: "MlflowClient", found: "ModelVersion") -> Version:

@@ -66,7 +66,10 @@ class RecommendationsModel:
         ),
     )
     served = "ml.recommend.served"
-    code = tuple(f"ml.recommend.{name}" for name in ("model", "quality", "recipes", "served"))
+    code = (
+        *("ml.customers.days", "ml.forecast.panel"),
+        *(f"ml.recommend.{name}" for name in ("model", "quality", "recipes", "served")),
+    )
     packages = ("numpy", "pandas")
 
     def prepare(self, reader: Reader, settings: "Settings", today: date, folder: Path) -> Prepared:
@@ -100,7 +103,7 @@ class RecommendationsModel:
         held = Recipe.from_json(job.champion) if job.champion else None
         if held and held.to_json() not in [recipe.to_json() for recipe in recipes]:
             recipes.append(held)
-        answers: dict[str, list[dict[str, float]]] = {recipe.name: [] for recipe in recipes}
+        answers: dict[str, list[dict[str, float]]] = {recipe.to_json(): [] for recipe in recipes}
         plain = []
         for cut in cuts:
             taught = _between(lines, cut - timedelta(days=BEHIND - 1), cut)
@@ -108,12 +111,13 @@ class RecommendationsModel:
             if taught.is_empty() or not asked:
                 continue
             then = _between(lines, cut - timedelta(days=AHEAD), cut)["product_id"].unique().to_numpy()
-            # A thread per recipe: a fit is mostly waiting for one small job of Spark's after the other.
+            # A thread per recipe, with a frame of its own (see ml/repeat/model.py): a fit is mostly waiting for one small job of
+            # Spark's after the other.
             with ThreadPoolExecutor(len(recipes)) as pool:
-                fits = [pool.submit(fit, recipe, job.spark, job.folder, taught, then) for recipe in recipes]
+                fits = [pool.submit(fit, recipe, job.spark, job.folder, taught.clone(), then) for recipe in recipes]
             made = [one.result()[0] for one in fits]
             for recipe, model in zip(recipes, made, strict=True):
-                answers[recipe.name].append(quality.found(model, asked))
+                answers[recipe.to_json()].append(quality.found(model, asked))
             plain.append(quality.found(quality.popular_only(made[0]), asked))
             job.step(f"cut at {cut}")
 
@@ -121,7 +125,7 @@ class RecommendationsModel:
             metrics = {key: float(np.mean([one[key] for one in cut])) for key in cut[0]}
             return Tried(name, recipe, np.array([1 - one["precision_10"] for one in cut]), metrics)
 
-        every = tuple(tried(recipe.name, recipe.to_json(), answers[recipe.name]) for recipe in recipes)
+        every = tuple(tried(recipe.name, recipe.to_json(), answers[recipe.to_json()]) for recipe in recipes)
         by_json = {recipe.to_json(): recipe for recipe in recipes}
         params = {"cuts": len(plain), "days_behind": BEHIND, "days_ahead": AHEAD, **job.options}
 
@@ -205,11 +209,12 @@ def _fitted(job: Job, recipe: "Recipe", lines: "pl.DataFrame", sold: "Ints", eve
     from ml.recommend import plots
     from ml.recommend.recipes import fit
 
-    made, _ = fit(recipe, job.spark, job.folder, lines, sold)
+    made, pipeline = fit(recipe, job.spark, job.folder, lines, sold)
     first = [str(made.products[place : place + 2].tolist()) for place in range(0, 6, 2)]
     return Fitted(
         served=made,
         example=pd.DataFrame({"products": first}),
+        spark=pipeline,
         params={
             "algorithm": recipe.algorithm,
             "products": len(made.products),

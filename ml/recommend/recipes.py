@@ -12,6 +12,7 @@ from ml.recommend.served import Floats, Ints, Neighbours
 
 if TYPE_CHECKING:
     import polars as pl
+    from pyspark.ml import PipelineModel
     from pyspark.sql import DataFrame, SparkSession
 
 NEAR = 50  # neighbours kept of each product
@@ -45,11 +46,15 @@ CANDIDATES = (
 )
 
 
-def fit(recipe: Recipe, spark: "SparkSession", folder: Path, lines: "pl.DataFrame", sold: Ints) -> tuple[Neighbours, Any]:
-    """The neighbours of every product in `lines` (basket, product_id, each pair once), and Spark's own model.
+def fit(
+    recipe: Recipe, spark: "SparkSession", folder: Path, lines: "pl.DataFrame", sold: Ints
+) -> "tuple[Neighbours, PipelineModel]":
+    """The neighbours of every product in `lines` (basket, product_id, each pair once), and Spark's own model as a pipeline.
 
     `sold` are the products that may be recommended.
     """
+    from pyspark.ml import PipelineModel
+
     products = lines["product_id"].unique().sort().to_numpy()
     counts = lines.group_by("product_id").len().sort(["len", "product_id"], descending=[True, False])
     ranked = counts["product_id"].to_numpy()
@@ -62,7 +67,7 @@ def fit(recipe: Recipe, spark: "SparkSession", folder: Path, lines: "pl.DataFram
     near, scores = _nearest(
         len(products), np.searchsorted(products, one[kept]), np.searchsorted(products, other[kept]), score[kept]
     )
-    return Neighbours(products, near, scores, popular), model
+    return Neighbours(products, near, scores, popular), PipelineModel([model])
 
 
 def _rules(recipe: Recipe, spark: "SparkSession", folder: Path, lines: "pl.DataFrame") -> tuple[Any, tuple[Ints, Ints, Floats]]:

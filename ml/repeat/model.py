@@ -63,6 +63,8 @@ class RepeatPurchaseModel:
     code = (
         "ml.customers.days",
         "ml.customers.features",
+        "ml.forecast.panel",
+        "ml.frame",
         "ml.repeat.model",
         "ml.repeat.recipes",
         "ml.repeat.scores",
@@ -97,18 +99,22 @@ class RepeatPurchaseModel:
         if held and held.to_json() not in [recipe.to_json() for recipe in recipes]:
             recipes.append(held)
 
+        # Frames of its own for each recipe: polars locks a frame while it gives up Python's lock, and two threads that meet in
+        # one wait for each other for ever.
+        own = {recipe.to_json(): {number: frame.clone() for number, frame in known.items()} for recipe in recipes}
+
         def asked_of(recipe: Recipe) -> "list[tuple[Floats, Floats]]":
-            answers = []
+            answers, mine = [], own[recipe.to_json()]
             for asked, taught in cuts:
-                older = snapshots.sampled([known[number] for number in taught[1:]])
-                _, made = fit(recipe, job.spark, job.folder, older, known[taught[0]])
-                answers.append((known[asked]["bought"].to_numpy(), probabilities(made, known[asked])))
+                older = snapshots.sampled([mine[number] for number in taught[1:]])
+                _, made = fit(recipe, job.spark, job.folder, older, mine[taught[0]])
+                answers.append((mine[asked]["bought"].to_numpy(), probabilities(made, mine[asked])))
             job.step(f"backtest of {recipe.name}")
             return answers
 
         # A thread per recipe: a fit is mostly waiting for one small job of Spark's after the other.
         with ThreadPoolExecutor(len(recipes)) as pool:
-            said = dict(zip([recipe.name for recipe in recipes], pool.map(asked_of, recipes), strict=True))
+            said = dict(zip([recipe.to_json() for recipe in recipes], pool.map(asked_of, recipes), strict=True))
         plain = [(known[asked]["bought"].to_numpy(), by_recency(known[taught[0]], known[asked])) for asked, taught in cuts]
 
         def tried(name: str, recipe: str, answers: "list[tuple[Floats, Floats]]") -> Tried:
@@ -116,11 +122,11 @@ class RepeatPurchaseModel:
             truth, probability = (np.concatenate(side) for side in zip(*answers, strict=True))
             return Tried(name, recipe, losses, scores.all_of(truth, probability))
 
-        every = tuple(tried(recipe.name, recipe.to_json(), said[recipe.name]) for recipe in recipes)
+        every = tuple(tried(recipe.name, recipe.to_json(), said[recipe.to_json()]) for recipe in recipes)
         by_json = {recipe.to_json(): recipe for recipe in recipes}
 
         def fitted(chosen: Tried) -> Fitted:
-            return _fitted(job, by_json[chosen.recipe], known, said[chosen.name])
+            return _fitted(job, by_json[chosen.recipe], known, said[chosen.recipe])
 
         params = {"days": snapshots.DAYS, "cuts": len(cuts), "snapshots": len(known), "customers": known[0].height, **job.options}
         return Trained("log_loss", every, tried("rate by recency", "{}", plain), fitted, params)

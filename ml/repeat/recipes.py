@@ -62,14 +62,15 @@ CANDIDATES = (
 def fit(
     recipe: Recipe, spark: "SparkSession", folder: Path, taught: "pl.DataFrame", newest: "pl.DataFrame"
 ) -> "tuple[PipelineModel, RepeatPurchase]":
-    """Fit on `taught`, calibrate on `newest`, which the fit did not see. The pipeline is Spark's own, uncalibrated."""
-    from pyspark.ml import Pipeline
+    """Fit on `taught`, calibrate on `newest`, which the fit did not see. The pipeline's `prediction` is what is served."""
+    from pyspark.ml import Pipeline, PipelineModel
 
     rows = _to_spark(spark, folder, taught)
-    pipeline = Pipeline(stages=[*_prepared(), _estimator(recipe)]).fit(rows)
+    fitted = Pipeline(stages=[*_prepared(), _estimator(recipe)]).fit(rows)
     rows.unpersist()
-    core = _core(recipe, pipeline.stages[-1])
+    core = _core(recipe, fitted.stages[-1])
     slope, shift = platt(RepeatPurchase(core, 1.0, 0.0), newest)
+    pipeline = PipelineModel([*fitted.stages, _calibration(recipe, slope, shift)])
     return pipeline, RepeatPurchase(core, slope, shift)
 
 
@@ -96,14 +97,28 @@ def _prepared() -> list[Any]:
     return [logs, VectorAssembler(inputCols=[f"log_{name}" for name in NUMERIC], outputCol="features")]
 
 
+def _calibration(recipe: Recipe, slope: float, shift: float) -> Any:
+    """The last stage: the calibrated probability as `prediction`, which is what MLflow's own wrapper of Spark answers with."""
+    from pyspark.ml.feature import SQLTransformer
+
+    # SQL has no way into a vector but its text, whose numbers are exact; a function of Python's would be lost in saving.
+    margin = "element_at(from_json(CAST(rawPrediction AS STRING), 'array<double>'), 2)"
+    odds = 2 * slope if recipe.estimator == "GBTClassifier" else slope  # Spark's trees say half of the log-odds
+    told = f"1 / (1 + exp(-({odds!r}D * {margin} + {shift!r}D))) AS prediction"
+    return SQLTransformer(statement=f"SELECT *, {told} FROM __THIS__")
+
+
 def _estimator(recipe: Recipe) -> Any:
     if recipe.estimator == "SparkXGBClassifier":
         from xgboost.spark import SparkXGBClassifier
 
-        return SparkXGBClassifier(features_col="features", label_col="bought", verbosity=0, verbose=False, **recipe.params)
+        return SparkXGBClassifier(
+            features_col="features", label_col="bought", prediction_col="class", verbosity=0, verbose=False, **recipe.params
+        )
     from pyspark.ml import classification
 
-    return getattr(classification, recipe.estimator)(featuresCol="features", labelCol="bought").setParams(**recipe.params)
+    made = getattr(classification, recipe.estimator)(featuresCol="features", labelCol="bought", predictionCol="class")
+    return made.setParams(**recipe.params)
 
 
 def _core(recipe: Recipe, fitted: Any) -> Linear | Trees | Boosted:

@@ -1,6 +1,5 @@
 """Customer segments: kinds of customers by how lately, how often and how much they buy."""
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
@@ -21,11 +20,13 @@ if TYPE_CHECKING:
     from lake.config import Settings
     from ml.segments.quality import Labels
     from ml.segments.recipes import Recipe
+    from ml.segments.served import Segments
     from ml.segments.space import Floats
 
 _FILE = "customers.parquet"
 _HALVES = 4  # resamples of half the customers; each is compared with the next
 LEAST_CUSTOMERS = 100
+BEHAVIOUR = ("discount_share", "return_share", "categories", "units_per_order", "orders_90", "mean_gap")
 SEGMENTS, MOVES = "gold.customer_segments", "gold.customer_segment_moves"
 _CUSTOMER = {"customer_id": "The shop's number of the customer.", "as_of_date": "Only what was known before this day entered."}
 
@@ -74,8 +75,9 @@ class CustomerSegmentsModel:
     )
     appended: Mapping[str, str] = {MOVES: "moved_on"}
     served = "ml.segments.served"
-    code = tuple(f"ml.{name}" for name in ("customers.days", "customers.features")) + tuple(
-        f"ml.segments.{name}" for name in ("model", "names", "quality", "recipes", "served", "space")
+    code = (
+        *("ml.customers.days", "ml.customers.features", "ml.forecast.panel", "ml.frame"),
+        *(f"ml.segments.{name}" for name in ("model", "names", "quality", "recipes", "served", "space")),
     )
     packages = ("numpy", "pandas", "scipy")
 
@@ -206,33 +208,43 @@ def _fitted(job: Job, recipe: "Recipe", known: "pl.DataFrame", every: tuple[Trie
     from ml.monitoring import profile
     from ml.segments import names, plots
     from ml.segments.recipes import fit
-    from ml.segments.served import Segments
 
     rows = known.select(COLUMNS).to_numpy()
     pipeline, root = fit(recipe, job.spark, job.folder, rows)
-    given = names.named([leaf.centre for leaf in root.leaves()], _known_names(job.folder / "champion"))
-    made = Segments(root, tuple(name for name, _ in given), tuple(place for _, place in given))
+    made = names.carried(root, _champion(job.folder / "champion"))
     key, _ = made.keys(placed(rows))
+    born = list(zip(made.names, made.born, strict=True))
+    behaviour = behaving(known, np.array(made.names)[key])
     sizes = {name: int((key == number).sum()) for number, name in enumerate(made.names)}
     return Fitted(
         served=made,
-        example=known.select(features.NUMERIC).head(5).to_pandas(),
+        example=known.select(COLUMNS).head(5).to_pandas(),
         spark=pipeline,
         params={"algorithm": recipe.algorithm, "k": recipe.k},
         metrics={"k": recipe.k, "smallest_share": min(sizes.values()) / len(key)},
-        figures={"choice.png": plots.choice(every), "segments.png": plots.profile(made, sizes)},
-        files={"segments.json": [{"segment": name, "customers": sizes[name], "born": place} for name, place in given]},
+        figures={"choice.png": plots.choice(every), "segments.png": plots.profile(made, sizes, behaviour)},
+        files={
+            "segments.json": [
+                {"segment": name, "customers": sizes[name], "born": place, "behaviour": behaviour[name]} for name, place in born
+            ]
+        },
         profile=profile.of(known.select(COLUMNS).with_columns(segment=np.array(made.names, dtype=object)[key].astype(str))),
     )
 
 
-def _known_names(folder: Path) -> list[tuple[str, tuple[float, ...]]]:
-    """The champion's names and where they were given; none where there is no champion."""
-    file = folder / "model.json"
-    if not file.exists():
-        return []
-    raw = json.loads(file.read_text())
-    return [(name, tuple(place)) for name, place in zip(raw["names"], raw["born"], strict=True)]
+def behaving(known: "pl.DataFrame", segment: "np.ndarray[Any, np.dtype[np.str_]]") -> dict[str, dict[str, float]]:
+    """Segment -> mean of each of BEHAVIOUR over its customers. None of them is an axis: docs/models.md says what that costs."""
+    import polars as pl
+
+    means = known.select(BEHAVIOUR).with_columns(segment=segment).group_by("segment").agg(pl.col(BEHAVIOUR).mean())
+    return {row["segment"]: {name: round(row[name], 4) for name in BEHAVIOUR} for row in means.iter_rows(named=True)}
+
+
+def _champion(folder: Path) -> "Segments | None":
+    """The champion's segments, whose names are carried on; None where there is no champion."""
+    from ml.segments.served import _load_pyfunc
+
+    return _load_pyfunc(str(folder)) if (folder / "model.json").exists() else None
 
 
 MODEL: Any = CustomerSegmentsModel()

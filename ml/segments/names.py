@@ -2,14 +2,25 @@
 
 import numpy as np
 
+from ml.segments.served import Node, Segments
 from ml.segments.space import AXES
 
 _FAR = 0.25  # of the space's side: a centre this far from where its name was given is another kind of customer
 Centre = tuple[float, ...]
 
 
-def named(centres: list[Centre], known: "list[tuple[str, Centre]]") -> list[tuple[str, Centre]]:
-    """A name for each centre, with the place at which it was given. `known` are the names of the model before.
+def carried(root: Node, before: Segments | None) -> Segments:
+    """A fitted tree with names: those of the model before where its segments are still there."""
+    known = list(zip(before.names, before.born, strict=True)) if before else []
+    given = named([leaf.centre for leaf in root.leaves()], known, before.gone if before else ())
+    names = tuple(name for name, _ in given)
+    gone = tuple(name for name in (*before.gone, *before.names) if name not in names) if before else ()
+    return Segments(root, names, tuple(place for _, place in given), gone)
+
+
+def named(centres: list[Centre], known: "list[tuple[str, Centre]]", gone: tuple[str, ...] = ()) -> list[tuple[str, Centre]]:
+    """A name for each centre, with the place at which it was given. `known` are the names of the model before, `gone` those of
+    older ones: whoever kept one must not find other customers under it.
 
     Each centre takes the name of the nearest known one, so that all of them together move least (Hungarian method), unless that
     is too far; then it gets a name of its own. No two are equal.
@@ -24,7 +35,7 @@ def named(centres: list[Centre], known: "list[tuple[str, Centre]]") -> list[tupl
         for new, old in zip(*linear_sum_assignment(cost), strict=True):
             if distance[new, old] <= _FAR:
                 found[int(new)] = known[int(old)]
-    taken = {name for name, _ in known}  # nor does a new one take the name of one that is gone
+    taken = {*gone, *(name for name, _ in known)}  # nor does a new one take the name of one that is gone
     for number, centre in enumerate(centres):
         if number not in found:
             name = _free(described(centre), taken)

@@ -1,5 +1,6 @@
 """The pictures of a segmentation."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,19 +27,30 @@ def choice(every: tuple[Tried, ...]) -> "Figure":
     return figure
 
 
-def profile(made: Segments, sizes: dict[str, int]) -> "Figure":
-    """Where each segment's centre lies on each axis, and how many customers it has."""
+def profile(made: Segments, sizes: Mapping[str, int], behaviour: Mapping[str, Mapping[str, float]]) -> "Figure":
+    """Where each segment's centre lies on each axis, how its customers behave (means), and how many there are."""
     from matplotlib.figure import Figure
 
-    leaves = made.root.leaves()
-    places = np.array([leaf.centre for leaf in leaves])
-    figure = Figure(figsize=(9, 0.7 * len(leaves) + 1.5), layout="constrained")
+    centres = np.array([leaf.centre for leaf in made.root.leaves()])
+    means = np.array([list(behaviour[name].values()) for name in made.names])
+    shade = np.column_stack([centres, means / np.maximum(means.max(axis=0), 1e-9)])
+    figure = Figure(figsize=(13, 0.7 * len(centres) + 1.5), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(places, cmap="YlGnBu", vmin=0, vmax=1, aspect="auto")
-    for row, centre in enumerate(places):
-        for column, (low, high) in enumerate(AXES.values()):
-            shown = f"{low * (high / low) ** centre[column]:,.0f}"
-            axes.text(column, row, shown, ha="center", va="center", color="white" if centre[column] > 0.6 else "black")
-    labels = [f"{name} ({sizes[name]:,})" for name in made.names]
-    axes.set(title="Centres", xticks=range(len(AXES)), xticklabels=list(AXES), yticks=range(len(labels)), yticklabels=labels)
+    axes.imshow(shade, cmap="YlGnBu", vmin=0, vmax=1, aspect="auto")
+    figures = [
+        [*map(_of_axis, AXES.values(), centre), *(f"{value:,.2f}" for value in mean)]
+        for centre, mean in zip(centres, means, strict=True)
+    ]
+    for row, line in enumerate(figures):
+        for column, shown in enumerate(line):
+            axes.text(column, row, shown, ha="center", va="center", color="white" if shade[row, column] > 0.6 else "black")
+    axes.axvline(len(AXES) - 0.5, color="white", linewidth=4)
+    labels, columns = [f"{name} ({sizes[name]:,})" for name in made.names], [*AXES, *behaviour[made.names[0]]]
+    axes.set(title="Centres, and means of what takes no part in them", yticks=range(len(labels)), yticklabels=labels)
+    axes.set_xticks(range(len(columns)), columns)
     return figure
+
+
+def _of_axis(bounds: tuple[float, float], place: float) -> str:
+    low, high = bounds
+    return f"{low * (high / low) ** place:,.0f}"

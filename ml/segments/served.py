@@ -37,11 +37,14 @@ class Node:
 
 @dataclass(frozen=True)
 class Segments:
-    """A tree whose leaves are the segments, and a name for each, by key. `born` is where each name was given."""
+    """A tree whose leaves are the segments, and a name for each, by key. `born` is where each name was given; `gone` are names
+    that earlier models gave and that no segment has any more.
+    """
 
     root: Node
     names: tuple[str, ...]
     born: tuple[tuple[float, ...], ...]
+    gone: tuple[str, ...] = ()
 
     def keys(self, places: Floats) -> tuple[np.ndarray[Any, np.dtype[np.int64]], Floats]:
         """The key and the distance to the segment's centre of each place, shape (customers, axes)."""
@@ -68,10 +71,11 @@ class Segments:
 
     def save(self, folder: Path) -> None:
         """One JSON file."""
-        told = {"root": self.root.to_json(), "names": self.names, "born": self.born}
+        told = {"root": self.root.to_json(), "names": self.names, "born": self.born, "gone": self.gone}
         (folder / "model.json").write_text(json.dumps(told))
 
 
 def _load_pyfunc(path: str) -> Segments:
     raw = json.loads((Path(path) / "model.json").read_text())
-    return Segments(Node.of_json(raw["root"]), tuple(raw["names"]), tuple(map(tuple, raw["born"])))
+    born, gone = tuple(map(tuple, raw["born"])), tuple(raw.get("gone", ()))
+    return Segments(Node.of_json(raw["root"]), tuple(raw["names"]), born, gone)

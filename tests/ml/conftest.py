@@ -58,6 +58,7 @@ class Trained:
     report: TrainReport
     progress: list[str]
     connections: Path
+    version: int  # of gold.feature_customer, that it was trained on
 
     @property
     def settings(self) -> Settings:
@@ -82,4 +83,5 @@ def trained(make_settings: Callable[..., Settings], log: Path, tmp_path_factory:
         patch.setenv("CONNECTIONS", str(watch / "connections"))
         names = ("customer_segments", "repeat_purchase")
         report = train(imported.settings, names, run="run-7", on_progress=lambda label, *_: progress.append(label), now=NOW)
-    return Trained(imported, Lake(imported.settings.lake_root), report, progress, watch / "connections")
+    lake = Lake(imported.settings.lake_root)
+    return Trained(imported, lake, report, progress, watch / "connections", lake.version("gold.feature_customer"))

@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 
 from lake.config import Settings
-from lake.errors import PermanentFailure, TransientFailure, UsageError
+from lake.errors import PermanentFailure, TransientFailure
 from ml import child
 from ml import train as training
-from ml.life import again, choose, facts, registry, store
+from ml.life import choose, facts, registry, store
 from ml.life.champion import champions
 from ml.model import models
 from ml.score import score
@@ -65,10 +65,10 @@ def test_mlflow_has_what_is_needed_to_judge_and_to_repeat_a_run(trained: Any) ->
     name, outcome = "repeat_purchase", trained.report.models["repeat_purchase"]
     run = client(trained).get_run(outcome.run_id)
     assert run.info.status == "FINISHED"
-    assert run.data.tags["delta.gold.feature_customer"] == str(trained.lake.version("gold.feature_customer"))
+    assert run.data.tags["delta.gold.feature_customer"] == str(trained.version)
     assert run.data.tags["cartlake.run"] == "run-7"
     assert json.loads(run.data.tags["settings"]) == {"horizon": 28, "time_zone": "UTC"}
-    assert {"git.commit", "recipe", "last_day", "today", "data_digest"} <= set(run.data.tags)
+    assert {"git.commit", "git.dirty", "recipe", "last_day", "today", "data_digest"} <= set(run.data.tags)
     assert run.data.metrics["log_loss"] == pytest.approx(outcome.metrics["log_loss"])
     assert {"naive/log_loss", "candidate/logistic/log_loss", "candidate/gbt/log_loss"} <= set(run.data.metrics)
     files = {file.path for file in client(trained).list_artifacts(outcome.run_id)}
@@ -133,20 +133,6 @@ def test_newer_data_waits_for_the_patience_and_other_code_does_not(trained: Any,
     monkeypatch.setattr(training, "_FRAME", ("ml.job",))
     with pytest.raises(pytest.fail.Exception, match="a child process was started"):
         train(trained.settings, [name], patience=timedelta(days=7), now=NOW)
-
-
-def test_a_past_run_trains_again_to_the_same_metrics(trained: Any) -> None:
-    run = trained.report.models["customer_segments"].run_id
-    versions = [version.version for version in client(trained).search_model_versions("name = 'customer_segments'")]
-    rows = again.again(trained.settings, run)
-    assert {row["metric"] for row in rows} >= {"separation_loss", "adjusted_rand", "silhouette"}
-    assert [row for row in rows if not row["equal"]] == []
-    assert [version.version for version in client(trained).search_model_versions("name = 'customer_segments'")] == versions
-
-
-def test_a_run_that_is_not_there_is_named(trained: Any) -> None:
-    with pytest.raises(UsageError, match="MLflow has no run 0123"):
-        again.again(trained.settings, "0123")
 
 
 def test_scoring_writes_ordinary_tables_once_a_day(trained: Any) -> None:

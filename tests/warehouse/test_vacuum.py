@@ -97,6 +97,17 @@ def test_what_a_model_was_trained_on_stays_for_its_last_trainings(gold: Any) -> 
         revenue(gold, at[1])
 
 
+def test_what_the_models_in_use_were_trained_on_stays(gold: Any) -> None:
+    at = versions(gold)
+    before = revenue(gold, at[1])
+    age(gold)
+    vacuum(gold.settings, trained_on=lambda: [(FACT, at[1])])
+    assert revenue(gold, at[1]) == before
+    vacuum(gold.settings)
+    with pytest.raises((DeltaError, PermanentFailure, OSError)):
+        revenue(gold, at[1])
+
+
 def test_a_release_that_was_gone_back_to_is_protected_too(gold: Any) -> None:
     from warehouse.rollback import rollback
 

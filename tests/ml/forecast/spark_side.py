@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ml import session
-from ml.forecast import backtest, features, panel, regressors
+from ml.forecast import answers, backtest, features, panel, regressors
 from ml.forecast.model import MODEL
 from ml.forecast.panel import Panel
 from ml.forecast.recipes import CANDIDATES, Recipe
-from ml.forecast.served import priced
+from ml.forecast.regressors import Regressor
+from ml.forecast.served import SalesForecast, _load_pyfunc, priced
 from ml.forecast.work import Work
 from ml.model import Job
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def same(spark: "SparkSession", folder: Path) -> dict[str, dict[str, float]]:
-    """Of each regressor, how far numpy's answers are from the Spark pipeline's, in money, at most."""
+    """Of each regressor as it is served, how far its answers are from the Spark pipeline's, in money, at most."""
     known = panel.from_arrow(pq.read_table(folder / "long.parquet"))
     # The rows of every third day, in place of the backtest's.
     days = tuple(range(20, known.days - 1, 3))
@@ -33,7 +34,7 @@ def same(spark: "SparkSession", folder: Path) -> dict[str, dict[str, float]]:
     for recipe in {recipe.estimator: recipe for recipe in CANDIDATES if recipe.estimator}.values():
         pipeline = work.fit(recipe.regressor)
         theirs = pipeline.transform(work.asked).select("prediction", *features.IDENTITY).toPandas()
-        fitted = regressors.of_spark(pipeline.stages[-2])
+        fitted = reopened(pipeline, recipe, known, folder)
         ours = priced(fitted.predict(features.matrix(rows, recipe.numeric, known, known.categories)), rows)
         key = list(zip(rows["series"], rows["origin"], rows["day"], strict=True))
         assert list(zip(theirs["series"], theirs["origin"], theirs["day"], strict=True)) == key
@@ -43,6 +44,18 @@ def same(spark: "SparkSession", folder: Path) -> dict[str, dict[str, float]]:
             "spread": float(np.ptp(ours)),
         }
     return found
+
+
+def reopened(pipeline: Any, recipe: Recipe, known: Panel, folder: Path) -> Regressor:
+    """The regressor's part of what answers, written into plain files and opened again."""
+    silent = answers.naive_spread(known, 28)
+    made = SalesForecast(regressors.of_spark(pipeline.stages[-2]), (), recipe.numeric, known.categories, 28, silent, {})
+    place = folder / recipe.estimator
+    place.mkdir()
+    made.save(place)
+    back = _load_pyfunc(str(place)).regressor
+    assert back is not None
+    return back
 
 
 def trained(spark: "SparkSession", folder: Path) -> dict[str, Any]:

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 from ml.forecast import answers, backtest, features, pool
+from ml.forecast.intervals import Intervals
 from ml.forecast.panel import Panel
 from ml.forecast.regressors import Linear
 from ml.forecast.served import ANSWERS, SalesForecast, _load_pyfunc, told
+from ml.forecast.tables import MONTHLY
 
 HORIZON = 28
 ROOT = Path(__file__).parents[3]
@@ -45,6 +47,32 @@ def test_the_mean_of_both_parts_is_geometric(known: Panel, served: SalesForecast
     smoothed = replace(served, regressor=None).forecast(known)
     assert served.forecast(known) == pytest.approx(np.sqrt(alone * smoothed))
     assert smoothed == pytest.approx(pool.forecast(known, HORIZON))
+
+
+def test_a_category_that_sold_nothing_for_four_weeks_is_forecast_by_the_pool_alone(
+    served: SalesForecast, panel_of: Callable[..., Panel], sales: Callable[..., np.ndarray]
+) -> None:
+    net = sales(500)
+    net[1, -28:] = 0
+    known = panel_of(net)
+    alone, smoothed = replace(served, members=()).forecast(known), replace(served, regressor=None).forecast(known)
+    assert alone[1].tolist() == [0.0] * HORIZON
+    assert (smoothed[1] > 0).all()
+    made = served.forecast(known)
+    np.testing.assert_array_equal(made[1], smoothed[1])
+    assert made[0] == pytest.approx(np.sqrt(alone[0] * smoothed[0]))
+
+
+def test_months_are_answered_with_the_intervals_that_the_version_was_trained_to(
+    known: Panel, served: SalesForecast, tmp_path: Path
+) -> None:
+    wide = replace(served, monthly=Intervals({80: {"All": (-0.5, 0.25)}}))
+    wide.save(tmp_path)
+    said = answers.of(known, HORIZON, _load_pyfunc(str(tmp_path)))[MONTHLY].filter(category="All").sort("month")
+    later = [[float(value) for value in row] for row in said.select("lower", "forecast", "upper").tail(11).iter_rows()]
+    assert [row[0] / row[1] for row in later] == pytest.approx([0.5] * 11, rel=1e-4)
+    assert [row[2] / row[1] for row in later] == pytest.approx([1.25] * 11, rel=1e-4)
+    assert answers.of(known, HORIZON, served)[MONTHLY]["lower"].is_null().all()  # one of a shop too young to tell
 
 
 def test_it_answers_for_a_category_and_day(known: Panel, served: SalesForecast) -> None:

@@ -64,6 +64,20 @@ def test_losses_that_are_no_numbers_earn_nothing() -> None:
     assert "cannot be told" in verdict.reason
 
 
+def test_a_champion_is_compared_on_the_folds_that_it_has_losses_of() -> None:
+    holder = tried("linear", 0.70, float("nan"), 0.69, 0.71)
+    verdict = decide("mase", (holder, A_LITTLE), NAIVE, rival(holder))
+    assert (verdict.champion, verdict.challenger) == (holder, A_LITTLE)
+    verdict = decide("mase", (holder, BETTER), NAIVE, rival(holder))
+    assert verdict.champion == BETTER
+    assert "xgboost: mase 0.5967 in the backtest beats the recipe of champion version 3 (linear) by 0.1" in verdict.reason
+
+
+def test_a_champion_without_a_loss_stays() -> None:
+    holder = tried("linear", *[float("nan")] * 4)
+    assert decide("mase", (holder, BETTER), NAIVE, rival(holder)).champion is None
+
+
 def test_one_fold_tells_nothing() -> None:
     assert gap(np.array([0.1]), np.array([0.9])) == (pytest.approx(0.8), float("inf"))
 

@@ -7,7 +7,7 @@ import pytest
 
 from lake.config import Settings
 from lake.errors import UsageError
-from ml.life import choose, record, registry, store
+from ml.life import choose, kept, record, registry, store
 
 NAME = "sales_forecast"
 LINEAR, BOOSTED = '{"name": "linear"}', '{"name": "xgboost"}'
@@ -27,10 +27,13 @@ def client(settings: Settings) -> Any:
     return found
 
 
-def add(client: Any, settings: Settings, alias: str, recipe: str, losses: dict[str, list[float]] | None = None) -> int:
-    """A finished run with this backtest, registered under the alias."""
+def add(
+    client: Any, settings: Settings, alias: str, recipe: str, losses: dict[str, list[float]] | None = None, **more: str
+) -> int:
+    """A finished run with this backtest and more tags, registered under the alias."""
     experiment = store.experiment(client, NAME, settings.ml.artifacts)
-    run = client.create_run(experiment, tags={"recipe": recipe, "recipe.name": recipe, "last_day": "2026-11-22"}).info.run_id
+    tags = {"recipe": recipe, "recipe.name": recipe, "last_day": "2026-11-22", **more}
+    run = client.create_run(experiment, tags=tags).info.run_id
     every = {name: {"name": name, "losses": values} for name, values in (losses or {}).items()}
     client.log_dict(run, {"metric": "mase", "recipes": every, "naive": {"name": "naive", "losses": [1.0, 1.0]}}, record.BACKTEST)
     client.set_terminated(run)
@@ -109,6 +112,26 @@ def test_a_champion_made_in_mlflow_s_own_pages_can_be_rolled_back(client: Any, s
     assert choose.rollback(settings, NAME).now == first
 
 
+def test_what_the_models_in_use_and_those_a_rollback_returns_to_were_trained_on_is_kept(
+    client: Any, settings: Settings, make_settings: Callable[..., Settings]
+) -> None:
+    most = registry._MOST_HELD
+    for at in range(most + 2):
+        add(client, settings, registry.CHAMPION, LINEAR, **{"delta.gold.a": str(at), "delta.gold.b": "5"})
+    for at in (90, 91):
+        add(client, settings, registry.CHALLENGER, BOOSTED, **{"delta.gold.a": str(at)})
+    back = {("gold.a", at) for at in range(2, most + 2)}
+    assert kept.trained_on(settings) == {*back, ("gold.a", 91), ("gold.b", 5)}
+    for _ in range(most - 1):
+        choose.rollback(settings, NAME)
+    with pytest.raises(UsageError, match="there is none before it"):
+        choose.rollback(settings, NAME)
+    assert kept.trained_on(settings) == {("gold.a", 2), ("gold.a", 91), ("gold.b", 5)}
+    client.delete_model_version(NAME, str(champion(client)))
+    assert kept.trained_on(settings) == {("gold.a", 91)}
+    assert kept.trained_on(make_settings()) == set()
+
+
 def test_compare_shows_what_each_recipe_gains_on_the_champion(client: Any, settings: Settings) -> None:
     first = add(client, settings, registry.CHAMPION, LINEAR)
     add(client, settings, registry.CHALLENGER, BOOSTED, {LINEAR: [0.9, 0.8], BOOSTED: [0.8, 0.6]})
@@ -116,6 +139,14 @@ def test_compare_shows_what_each_recipe_gains_on_the_champion(client: Any, setti
     assert [(row["recipe"], row["loss"], row["gain_on_champion"]) for row in rows] == [(BOOSTED, 0.7, 0.15), (LINEAR, 0.85, 0.0)]
     assert rows[1]["held_by"] == f"champion ({first})"
     assert {row["plain_rule"] for row in rows} == {1.0}
+
+
+def test_compare_shows_the_newest_backtest_after_a_rollback_too(client: Any, settings: Settings) -> None:
+    first = add(client, settings, registry.CHAMPION, LINEAR, {LINEAR: [0.9, 0.9]})
+    add(client, settings, registry.CHAMPION, BOOSTED, {LINEAR: [0.9, 0.8], BOOSTED: [0.8, 0.6]})
+    choose.rollback(settings, NAME)
+    rows = choose.compare(settings, (NAME,))
+    assert [(row["recipe"], row["held_by"]) for row in rows] == [(BOOSTED, None), (LINEAR, f"champion ({first})")]
 
 
 def test_names_and_numbers_that_are_not_there_are_named(client: Any, settings: Settings) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
@@ -19,6 +19,7 @@ from ml.repeat.served import Linear, RepeatPurchase, _load_pyfunc, log_odds, sig
 ANSWERS = st.lists(st.tuples(st.booleans(), st.floats(0.01, 0.99)), min_size=5, max_size=80)
 
 
+@settings(deadline=None)
 @given(ANSWERS.filter(lambda answers: len({bought for bought, _ in answers}) == 2))
 def test_figures_are_those_of_sklearn(answers: list[tuple[bool, float]]) -> None:
     truth, said = (np.array(side, dtype=float) for side in zip(*answers, strict=True))

@@ -3,10 +3,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.segments.names import described, named
+from ml.segments.names import carried, described, named
+from ml.segments.served import Node
 from ml.segments.space import placed
 
 _CENTRES = st.lists(st.tuples(*(st.floats(0, 1),) * 3), min_size=3, max_size=8)
+
+
+def tree(*centres: tuple[float, ...]) -> Node:
+    return Node((0.5,) * len(centres[0]), tuple(Node(centre, (), key) for key, centre in enumerate(centres)))
 
 
 def place(days: float, orders: float, basket: float) -> tuple[float, ...]:
@@ -79,6 +84,21 @@ def test_only_a_really_new_cluster_gets_a_new_name() -> None:
 def test_a_cluster_that_is_gone_leaves_its_name() -> None:
     known = named([(0.1, 0.9, 0.8), (0.5, 0.5, 0.5), (0.9, 0.1, 0.2)], [])
     assert named([(0.1, 0.9, 0.8), (0.9, 0.1, 0.2)], known) == [known[0], known[2]]
+
+
+def test_a_name_that_is_gone_is_never_given_to_another_kind() -> None:
+    """The kind in the middle goes, and two trainings later others come, whom the same words describe."""
+    left, middle, right = (0.1, 0.9, 0.8), place(120, 4, 90), (0.9, 0.1, 0.2)
+    others = place(70, 7, 390)
+    assert described(others) == described(middle)
+    first = carried(tree(left, middle, right), None)
+    second = carried(tree(left, right), first)
+    third = carried(tree(left, right), second)
+    fourth = carried(tree(left, right, others), third)
+    assert first.names[1] == described(middle)
+    assert second.names == third.names == (first.names[0], first.names[2])
+    assert fourth.names == (first.names[0], first.names[2], f"{described(middle)} 2")
+    assert fourth.gone == (first.names[1],)
 
 
 def test_a_new_cluster_takes_no_name_from_one_that_stayed() -> None:

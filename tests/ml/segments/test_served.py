@@ -53,7 +53,7 @@ def test_columns_may_come_in_any_order_and_with_others(segments: Segments) -> No
 
 
 def test_what_is_saved_answers_the_same(segments: Segments, tmp_path: Path) -> None:
-    for known in (segments, Segments(_TREE, ("a", "b", "c", "d"), ((0.1, 0.2, 0.3),) * 4)):
+    for known in (segments, Segments(_TREE, ("a", "b", "c", "d"), ((0.1, 0.2, 0.3),) * 4, ("e",))):
         known.save(tmp_path)
         assert _load_pyfunc(str(tmp_path)) == known
 

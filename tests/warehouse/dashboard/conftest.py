@@ -47,16 +47,6 @@ def free_port() -> int:
         return port
 
 
-@pytest.fixture(scope="session")
-def trained_shop(small_shop: Settings) -> Settings:
-    """The small shop with all four models trained, scored and published."""
-    from flows.steps import STEPS, silent
-
-    for step in ("train", "score", "publish"):
-        assert STEPS[step](small_shop, silent).errors == {}, step
-    return small_shop
-
-
 @pytest.fixture(scope="module")
 def reader(trained_shop: Settings) -> Iterator[Reader]:
     found = Reader(trained_shop, choose(trained_shop))
