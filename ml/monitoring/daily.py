@@ -16,7 +16,8 @@ RISE, FALL = 0.08, -0.40  # log ratio of prices that is an alert: 8 % up, or 33 
 DEARER = 0.7
 LEAST_LINES = 12  # of a day, with a known price before: fewer tell nothing of a price
 PAST_MIX = 28  # days that the mix of categories is held against: it follows the season
-UNLIKELY = 1e-6  # p-value of a day's mix that is an alert
+UNLIKELY = 1e-6  # p-value of a day's mix that is an alert, where
+APART = 0.3  # w is as much too: on Black Friday, when each category sells more by its own factor, it is 0.24 beyond chance
 SILENCE = 1e-4  # chance that a category sells nothing for so long, below which it is an alert
 TOLD = 7  # days for which a silence is an alert
 
@@ -85,10 +86,10 @@ def mix(sales: "pl.DataFrame", days: list[date]) -> list[Found]:
         own = sales.filter(pl.col("date") == day).group_by("category").agg(pl.col("orders").sum())
         both = past.join(own, on="category", how="left").with_columns(pl.col("orders").fill_null(0)).sort("category")
         usual, orders = (both[name].to_numpy().astype(float) for name in ("usual", "orders"))
-        chance = drift.unlikely(orders, usual) if usual.sum() else 1.0
+        chance, apart = drift.unlikely(orders, usual) if usual.sum() else (1.0, 0.0)
         rare = f"once in {1 / max(chance, 1e-12):,.0f} days"
-        detail = f"{orders.sum():,.0f} orders are spread over the categories as chance would do it {rare}"
-        found.append(Found(day, "category_test", "all", chance, UNLIKELY, chance < UNLIKELY, detail))
+        detail = f"{orders.sum():,.0f} orders are spread over the categories as chance would do it {rare} (w {apart:.2f})"
+        found.append(Found(day, "category_test", "all", chance, UNLIKELY, chance < UNLIKELY and apart >= APART, detail))
     return found
 
 

@@ -62,17 +62,21 @@ def of(known: Mapping[str, Any], frame: "pl.DataFrame") -> dict[str, Measured]:
     return found
 
 
-def unlikely(counts: NDArray[np.float64], shares: NDArray[np.float64]) -> float:
-    """p-value that counts per category come from these shares: Pearson's chi-square, rare categories taken together."""
+def unlikely(counts: NDArray[np.float64], shares: NDArray[np.float64]) -> tuple[float, float]:
+    """p-value that counts per category come from these shares, and how far they are from them (w: Cohen 1988, 0.3 is medium).
+
+    Pearson's chi-square, rare categories taken together. In a large shop every little difference is unlikely to be chance.
+    """
     from scipy import stats
 
     total = float(counts.sum())
     expected = shares / shares.sum() * total
     usual = expected >= 1
     if not total or usual.sum() < 2:
-        return 1.0
+        return 1.0, 0.0
     found = np.append(counts[usual], counts[~usual].sum())
     due = np.append(expected[usual], expected[~usual].sum())
     if due[-1] < 1:
         found, due = found[:-1], due[:-1] * found[:-1].sum() / due[:-1].sum()
-    return float(stats.chisquare(found, due).pvalue)
+    tested = stats.chisquare(found, due)
+    return float(tested.pvalue), float(np.sqrt(tested.statistic / found.sum()))

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from ml.monitoring import baskets, daily, drift, profile, realised, weeks
@@ -103,6 +104,7 @@ def test_a_day_is_judged_by_its_past_alone(quiet: Any) -> None:
     assert daily.silence(cut[1], [day]) == daily.silence(orders, [day])
 
 
+@hypothesis_settings(deadline=None)
 @given(st.lists(st.floats(0.01, 1), min_size=2, max_size=12), st.randoms())
 def test_psi_is_nothing_for_equal_shares_and_more_than_nothing_else(weights: list[float], random: Any) -> None:
     shares = np.array(weights) / sum(weights)
@@ -175,9 +177,20 @@ def test_a_profile_counts_nulls_and_a_column_that_is_mostly_nothing() -> None:
 
 def test_categories_that_come_as_often_as_ever_are_likely_and_others_are_not() -> None:
     shares = np.array([0.5, 0.3, 0.19, 0.01])
-    assert drift.unlikely(np.array([502.0, 296.0, 191.0, 11.0]), shares) > 0.05
-    assert drift.unlikely(np.array([700.0, 100.0, 190.0, 10.0]), shares) < 1e-6
-    assert drift.unlikely(np.zeros(4), shares) == 1
+    assert drift.unlikely(np.array([502.0, 296.0, 191.0, 11.0]), shares)[0] > 0.05
+    assert drift.unlikely(np.array([700.0, 100.0, 190.0, 10.0]), shares)[0] < 1e-6
+    assert drift.unlikely(np.zeros(4), shares)[0] == 1
+
+
+def test_a_large_shop_s_mix_may_move_a_little() -> None:
+    """Two of a hundred orders are for other categories: no chance among a million, and no reason to train."""
+    days = [LAST - timedelta(days=back) for back in range(daily.PAST_MIX + 1)]
+    sold = [(day, name, count * 10_000) for day in days for name, count in (("Books", 50), ("Toys", 50))]
+    for_books = {"Books": 20_000, "Toys": -20_000}
+    rows = [(day, name, count + (for_books[name] if day == LAST else 0)) for day, name, count in sold]
+    (found,) = daily.mix(pl.DataFrame(rows, schema=["date", "category", "orders"], orient="row"), [LAST])
+    assert found.value < found.threshold
+    assert not found.alert
 
 
 def history(*versions: tuple[int, float, int], rare: bool = False) -> tuple[pl.DataFrame, pl.DataFrame]:
