@@ -118,7 +118,7 @@ def _of_sales(lake: "Lake", days: list[date], champion: "Champion") -> list[Foun
         since: Any = [("date", ">", days[0] - timedelta(days=realised.WINDOW))]
         history = pl.DataFrame(pl.from_arrow(lake.read(HISTORY, filters=since)))
         for day in days:
-            found += realised.forecast(history, sales, day, champion.metrics.get("mase", float("nan")), champion.version)
+            found += realised.forecast(history, sales, day, champion.metrics, champion.version)
     return found
 
 
