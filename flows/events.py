@@ -6,6 +6,8 @@ from typing import Any
 
 from flows.steps import Report
 from lake.config import Settings
+from lake.delta import Lake
+from ml.monitoring import requests
 from ml.score import ScoreReport
 from warehouse import compare
 from warehouse.publish import PublishReport
@@ -61,3 +63,15 @@ def drifted(report: ScoreReport, settings: Settings) -> list[Event]:
         )
         for model, because in report.retrain.items()
     ]
+
+
+@singledispatch
+def told(report: Report, settings: Settings) -> None:
+    """What is remembered once the events of a report are out; mostly nothing."""
+
+
+@told.register
+def asked(report: ScoreReport, settings: Settings) -> None:
+    """The trainings that were asked for: the next one of a model is asked for a week later, or when this one is done."""
+    if report.watched is not None:
+        requests.remember(Lake(settings.lake_root), report.retrain, report.watched)

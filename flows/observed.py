@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.events import emit_event
 from prefect.tasks import exponential_backoff
 
-from flows.events import events
+from flows.events import events, told
 from flows.steps import STEPS, Progress, Report, Step, refuse_errors
 from lake.config import load
 from lake.errors import TransientFailure
@@ -38,6 +38,7 @@ def observe(name: str, step: Step) -> Report:
     report = step(settings, _logged(get_run_logger()))
     for event in events(report, settings):
         emit_event(event=event.name, resource=event.resource, payload=event.payload)
+    told(report, settings)
     create_table_artifact(table=[_plain(row) for row in report.rows()], key=name, description=f"{name}: {report.seconds:.1f} s")
     return report
 

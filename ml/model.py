@@ -119,7 +119,12 @@ class Trained:
 
 
 class Model(Protocol):
-    """A model. `prepare` and `answers` run in the caller's process without Java, `train` in a child with Spark."""
+    """A model. `prepare` and `answers` run in the caller's process without Java, `train` in a child with Spark.
+
+    For drift a model may have `inputs(reader, settings, today)`, what the champion is asked about now, in the columns of
+    Fitted.profile; and, where its Served is not asked in these, `outputs(reader, settings, today, served)`, what it answers.
+    One that is asked for a day of a table has `said(answers)`, this table as its Served has it in a field of that name.
+    """
 
     name: str  # of the registered model and the experiment in MLflow
     doc: str
@@ -140,6 +145,7 @@ class Model(Protocol):
     def answers(self, reader: Reader, settings: Settings, today: date, served: Served | None) -> Mapping[str, pl.DataFrame]:
         """Rows of each of `tables` as of the end of the last complete day, without the columns of ml.tables.STAMP.
 
+        They are written in this order, each in one commit: what a table is compared with must come after it.
         `served` is the champion, None while no model has earned its place: then a plain answer, or none.
         """
         ...

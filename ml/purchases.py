@@ -1,7 +1,7 @@
 """A purchase log from elsewhere as a small lake of its own, so that the models of customers train and score on it.
 
 The layout is CDNOW's: columns parted by spaces, a line per purchase: customer, date as yyyymmdd, units, value. The published
-sample has a second customer number after the first; then the second is taken. A first line of names is passed over.
+sample has a second customer number after the first; then the second is taken. Line 1 may hold the names of the columns.
 """
 
 import re
@@ -74,8 +74,8 @@ def read(file: Path) -> "pl.DataFrame":
         raise PermanentFailure(f"{file} cannot be read: {error}") from error
     for number, line in enumerate(lines, start=1):
         parts = line.split()
-        if not parts or (not found and not parts[0].isdigit()):
-            continue  # an empty line, or the names of the columns
+        if not parts or (number == 1 and _are_names(parts)):
+            continue
         width = width or len(parts)
         try:
             found.append(_purchase(parts, width))
@@ -93,6 +93,11 @@ def by_day(rows: "pl.DataFrame") -> "pl.DataFrame":
     import polars as pl
 
     return rows.group_by("customer_id", "date").agg(pl.col("value").cast(pl.Float64).sum()).sort("customer_id", "date")
+
+
+def _are_names(parts: list[str]) -> bool:
+    """Whether these are the names of columns: none of them is a number, which every column of a purchase is."""
+    return not any(re.fullmatch(r"[\d.,+-]+", part) for part in parts)
 
 
 def _purchase(parts: list[str], width: int) -> tuple[int, date, int, Decimal]:

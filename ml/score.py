@@ -5,7 +5,8 @@ No Java is in the path: a champion is loaded as its `Served`, in this process.
 
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from ml.errors import TooLittleData
 from ml.life import facts
 from ml.model import Model, Scored, models
 from ml.reader import Gold
+from ml.serving import fresh
 from ml.train import today_of
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class ScoreReport:
     waiting: dict[str, str] = field(default_factory=dict)
     alerts: list[str] = field(default_factory=list)
     retrain: dict[str, str] = field(default_factory=dict)
+    watched: date | None = None  # the last day that monitoring measured
     errors: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -60,7 +63,11 @@ class ScoreReport:
         none = dict.fromkeys(("version", "rows", "changed"))
         waiting = [{"table": None, "model": name, **none, "why": reason} for name, reason in self.waiting.items()]
         alerts = [{"table": "gold.model_monitoring", "model": None, **none, "why": alert} for alert in self.alerts]
-        return done + waiting + alerts
+        again = [
+            {"table": None, "model": name, **none, "why": f"cartlake ml train {name} is asked for by {because}"}
+            for name, because in self.retrain.items()
+        ]
+        return done + waiting + alerts + again
 
 
 def score(settings: Settings, on_progress: Progress | None = None, now: datetime | None = None) -> ScoreReport:
@@ -76,23 +83,32 @@ def score(settings: Settings, on_progress: Progress | None = None, now: datetime
     began, today, report = time.monotonic(), today_of(settings, now), ScoreReport()
     lake, known = Lake(settings.lake_root), models()
     with hold(settings.data, "train", wait=600):
-        holders = champions(settings, known)
+        holders: dict[str, Champion] = {}
         for done, (name, model) in enumerate(known.items()):
             if on_progress:
                 on_progress("models", done, len(known))
-            try:
+            with _alone(name, report):
+                holders |= champions(settings, (name,))
                 _answer(lake, settings, model, holders.get(name), today, report)
-            except TooLittleData as reason:
-                report.waiting[name] = str(reason)
-            except Exception as error:  # one model's defect is no reason to go without the others
-                log.exception("%s", name)
-                report.errors[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         crash_point("ml.scored")
-        _watch(lake, settings, today, holders, known, report)
+        with _alone("monitoring", report):
+            _watch(lake, settings, today, holders, known, report)
         if on_progress:
             on_progress("models", len(known), len(known))
     report.seconds = time.monotonic() - began
     return report
+
+
+@contextmanager
+def _alone(name: str, report: ScoreReport) -> Iterator[None]:
+    """One model's defect is no reason to go without the others, nor to publish nothing: it is noted in the report."""
+    try:
+        yield
+    except TooLittleData as reason:
+        report.waiting[name] = str(reason)
+    except Exception as error:
+        log.exception("%s", name)
+        report.errors[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def _answer(
@@ -113,12 +129,14 @@ def _answer(
     ]
     kept: Mapping[str, str] = getattr(model, "appended", {})
     days = {day for frame in made.values() if "as_of_date" in frame.columns for day in frame["as_of_date"].unique().to_list()}
-    for table in model.tables:
-        if table.name in made:
-            frame = made[table.name].with_columns(stamped)
-            changed = write(lake, table, frame, kept.get(table.name), days)
-            version = champion.version if champion else 0
-            report.written.append(Written(table.name, model.name, version, frame.height, changed))
+    described = {table.name: table for table in model.tables}
+    for name, answer in made.items():  # in the model's order: a later table may say that the earlier ones are written
+        frame = answer.with_columns(stamped)
+        changed = write(lake, described[name], frame, kept.get(name), days)
+        crash_point("ml.written")
+        report.written.append(Written(name, model.name, champion.version if champion else 0, frame.height, changed))
+    if champion and hasattr(model, "said"):
+        fresh.leave(settings.data, model.name, champion.version, model.said(made))
 
 
 def _watch(
@@ -131,34 +149,38 @@ def _watch(
 ) -> None:
     import polars as pl
 
+    from ml.monitoring import requests
     from ml.monitoring.table import ALERT, MONITORING
-    from ml.monitoring.watch import retrain, watch
+    from ml.monitoring.watch import measured, watch
 
-    rows = watch(lake, settings, today, holders, known)
-    if rows.is_empty():
-        return
-    before = pl.DataFrame(pl.from_arrow(lake.read(MONITORING.name))) if lake.exists(MONITORING.name) else rows.clear()
-    report.alerts = rows.filter(pl.col("status") == ALERT)["detail"].to_list()
-    report.retrain = retrain(rows, before)
-    write(lake, MONITORING, rows, "date")
+    rows, failed = watch(lake, settings, today, holders, known)
+    report.errors |= {f"monitoring of {name}": error for name, error in failed.items()}
+    if not rows.is_empty():
+        report.alerts = rows.filter(pl.col("status") == ALERT)["detail"].to_list()
+        write(lake, MONITORING, rows, "date")
+    report.watched = max(measured(lake).values(), default=None)
+    if report.watched is not None:
+        report.retrain = requests.standing(lake, report.watched)
 
 
 def write(lake: "Lake", table: Scored, frame: "pl.DataFrame", within: str | None = None, days: Collection[date] = ()) -> int:
     """Make a table hold these rows; returns how many differ from before, and commits nothing if none does.
 
     With `within`, only the rows whose `within` is among the new ones, or among `days`, are replaced, and all others stay: a
-    history. A row whose answer is as it was keeps the release and the day that it was made with.
+    history, whose rows have null in a column that came later, or that came no more. A row whose answer is as it was keeps the
+    release and the day that it was made with.
     """
     import polars as pl
 
     made = _plain(frame)
     lake.create(table.name, made.schema, comment=table.doc, comments=table.comments)
-    if lake.schema(table.name).names != made.schema.names:
+    if not within and set(lake.schema(table.name).names) != set(made.schema.names):
         lake.overwrite(table.name, made, schema_change=True)
         return frame.height
-    before = pl.DataFrame(pl.from_arrow(lake.read(table.name)))
-    if within:
-        before = before.filter(pl.col(within).is_in([*frame[within].unique().to_list(), *days]))
+    frame = _as_kept(lake, table, frame)
+    made = _plain(frame)
+    same: Any = [(within, "in", [*{*frame[within].unique().to_list(), *days}])] if within else None
+    before = pl.DataFrame(pl.from_arrow(lake.read(table.name, filters=same)))
     key, late = list(table.key), ("release", "scored_on")
     said = [name for name in frame.columns if name not in late]
     new = pl.DataFrame(pl.from_arrow(made)).join(before.select(said), on=said, how="anti", nulls_equal=True)
@@ -167,6 +189,20 @@ def write(lake: "Lake", table: Scored, frame: "pl.DataFrame", within: str | None
         return 0
     both = pl.concat([new.with_columns(_gone=pl.lit(False)), gone.with_columns(_gone=pl.lit(True))], how="vertical_relaxed")
     return lake.merge(table.name, _plain(both), key, delete="_gone")
+
+
+def _as_kept(lake: "Lake", table: Scored, frame: "pl.DataFrame") -> "pl.DataFrame":
+    """The rows with the columns of the table, in its order; columns that are new to it join it."""
+    import polars as pl
+    import pyarrow as pa
+
+    there, made = lake.schema(table.name), _plain(frame).schema
+    if not set(made.names) <= set(there.names):
+        described = pa.schema([f.with_metadata({"comment": table.comments.get(f.name, "")}) for f in made])
+        lake.append(table.name, described.empty_table(), merge_schema=True)
+        there = lake.schema(table.name)
+    kinds = pl.DataFrame(pl.from_arrow(there.empty_table())).schema
+    return frame.select(pl.col(name) if name in made.names else pl.lit(None, kind).alias(name) for name, kind in kinds.items())
 
 
 def _plain(frame: "pl.DataFrame") -> "pa.Table":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ml.forecast.history import SOURCE, read
-from ml.forecast.tables import HISTORY, TABLES
+from ml.forecast.tables import FORECAST, HISTORY, TABLES
 from ml.model import Fitted, Job, Prepared, Reader, Served, Trained, Tried
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ml.forecast.work import Work
 
 _FILE = "panel.parquet"
+_WINDOW = 28  # days that drift is looked for in
 _PARTS = (
     *("answers", "backtest", "features", "history", "intervals", "metrics", "model", "months", "panel", "pool", "recipes"),
     *("regressors", "season", "served", "work"),
@@ -95,6 +96,28 @@ class SalesForecastModel:
         champion = cast("SalesForecast | None", served)  # MLflow may have loaded the class from its own copy of this code
         return answers.of(read(reader, today, settings.ml.horizon), settings.ml.horizon, champion)
 
+    def inputs(self, reader: Reader, settings: "Settings", today: date) -> "pl.DataFrame":
+        """The features of a day ahead in the last four weeks: their drift is watched."""
+        known = read(reader, today, settings.ml.horizon)
+        return _features(known, known.days - 1)
+
+    def outputs(self, reader: Reader, settings: "Settings", today: date, served: Served) -> "pl.DataFrame":
+        """What the champion says now, as the profile has it."""
+        known = read(reader, today, settings.ml.horizon)
+        return _ratios(known, known.days - 1, cast("SalesForecast", served).forecast(known))
+
+    def said(self, made: "Mapping[str, pl.DataFrame]") -> "Mapping[str, Mapping[str, list[float]]]":
+        """The answers of gold.forecast_sales as the served model has them: what a server that runs goes on with."""
+        import polars as pl
+
+        from ml.forecast.served import ANSWERS
+
+        rows = made[FORECAST].select("category", pl.col("date").cast(pl.String), pl.col(ANSWERS).cast(pl.Float64))
+        found: dict[str, dict[str, list[float]]] = {}
+        for category, day, *answer in rows.iter_rows():
+            found.setdefault(category, {})[day] = answer
+        return found
+
 
 def _with_champion(champion: str | None) -> "tuple[Recipe, ...]":
     """The candidates, and the champion's recipe if it is none of them and can still be followed."""
@@ -147,7 +170,6 @@ def _fitted(work: "Work", recipe: "Recipe", tested: "Floats") -> Fitted:
 
     from ml.forecast import backtest, intervals, months, plots, regressors
     from ml.forecast.served import SalesForecast, told
-    from ml.monitoring import profile
 
     known, at = work.known, work.at
     spark = work.fit(recipe) if recipe.estimator else None
@@ -170,20 +192,40 @@ def _fitted(work: "Work", recipe: "Recipe", tested: "Floats") -> Fitted:
             "residuals.png": plots.residuals(known, at.cuts, at.at_cuts(tested)),
         },
         files={"intervals.json": spread.to_json()},
-        profile=profile.of(_profiled(known)),
+        profile=_profile(work, tested),
     )
 
 
-def _profiled(known: "Panel") -> "pl.DataFrame":
-    """What the features of a day ahead looked like in the last year: ratios, so that growth is no drift."""
+def _profile(work: "Work", tested: "Floats") -> dict[str, Any]:
+    """The features of four weeks at a time in the last year, and what the backtest said; ratios, so that growth is no drift."""
+    import polars as pl
+
+    from ml.forecast import features
+    from ml.monitoring import weeks
+
+    known, first = work.known, max(features.LEAST_KNOWN - 1, work.known.days - 1 - features.YEAR) + _WINDOW
+    asked = [_features(known, end).with_columns(window=pl.lit(end)) for end in range(known.days - 1, first - 1, -7)]
+    said = [_ratios(known, day, tested[place]).with_columns(window=pl.lit(day)) for place, day in enumerate(work.at.days)]
+    return {name: column for parts in (asked, said) if parts for name, column in weeks.of(pl.concat(parts)).items()}
+
+
+def _features(known: "Panel", end: int) -> "pl.DataFrame":
+    """The features of a day ahead at the last _WINDOW days up to day `end`."""
     import polars as pl
 
     from ml.forecast import features
 
-    origins = np.arange(max(features.LEAST_KNOWN - 1, known.days - 366), known.days - 1, dtype=np.int64)
-    rows = features.rows(known, origins, 1)
+    rows = features.rows(known, np.arange(max(0, end - _WINDOW + 1), end + 1, dtype=np.int64), 1)
     names = ("recent", "slope", "slow", "same_weekday", "price_7", "price_28", "promotion_7", "promotion_28")
     return pl.DataFrame({name: rows[name] for name in names})
+
+
+def _ratios(known: "Panel", end: int, said: "Floats") -> "pl.DataFrame":
+    """Forecasts made at the end of day `end`, shape (categories, horizon), relative to each category's days known last."""
+    import polars as pl
+
+    level = known.values["net"][:, max(0, end - _WINDOW + 1) : end + 1].mean(axis=1)
+    return pl.DataFrame({"forecast": (said[level > 0] / level[level > 0, None]).ravel()})
 
 
 MODEL: Any = SalesForecastModel()

@@ -1,5 +1,6 @@
 """Drift of the shop's sales, day by day: prices that moved, categories that stopped. Each day is judged by its past alone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -15,8 +16,10 @@ RISE, FALL = 0.08, -0.40  # log ratio of prices that is an alert: 8 % up, or 33 
 DEARER = 0.7
 LEAST_LINES = 12  # of a day, with a known price before: fewer tell nothing of a price
 PAST_MIX = 28  # days that the mix of categories is held against: it follows the season
-UNLIKELY = 1e-6  # p-value of a day's mix that is an alert
-SILENCE = 1e-4  # chance that a category sells nothing at all, below which it is an alert
+UNLIKELY = 1e-6  # p-value of a day's mix that is an alert, where
+APART = 0.3  # w is as much too: on Black Friday, when each category sells more by its own factor, it is 0.24 beyond chance
+SILENCE = 1e-4  # chance that a category sells nothing for so long, below which it is an alert
+TOLD = 7  # days for which a silence is an alert
 
 
 @dataclass(frozen=True)
@@ -83,34 +86,40 @@ def mix(sales: "pl.DataFrame", days: list[date]) -> list[Found]:
         own = sales.filter(pl.col("date") == day).group_by("category").agg(pl.col("orders").sum())
         both = past.join(own, on="category", how="left").with_columns(pl.col("orders").fill_null(0)).sort("category")
         usual, orders = (both[name].to_numpy().astype(float) for name in ("usual", "orders"))
-        chance = drift.unlikely(orders, usual) if usual.sum() else 1.0
+        chance, apart = drift.unlikely(orders, usual) if usual.sum() else (1.0, 0.0)
         rare = f"once in {1 / max(chance, 1e-12):,.0f} days"
-        detail = f"{orders.sum():,.0f} orders are spread over the categories as chance would do it {rare}"
-        found.append(Found(day, "category_test", "all", chance, UNLIKELY, chance < UNLIKELY, detail))
+        detail = f"{orders.sum():,.0f} orders are spread over the categories as chance would do it {rare} (w {apart:.2f})"
+        found.append(Found(day, "category_test", "all", chance, UNLIKELY, chance < UNLIKELY and apart >= APART, detail))
     return found
 
 
 def silence(sales: "pl.DataFrame", days: list[date]) -> list[Found]:
-    """Whether a category that sells every day has stopped: the chance of a day without a single order, under a Poisson law.
+    """Whether a category has stopped: the chance of so many days without a single order, under a Poisson law.
 
-    `sales` has date, category, orders. The rate is the lowest of the last four same weekdays' and the last week's means, so that
-    a quiet season has no alarm.
+    `sales` has date, category, orders. The rate is from before the silence, the lowest of the means of a week, of six weeks, of
+    a year and of the weekday on which it began: a quiet season has no alarm. A silence is told for a week: then it is known.
     """
     import polars as pl
 
     found = []
     for category in sales["category"].unique().sort().to_list():
-        own = dict(sales.filter(pl.col("category") == category).select("date", "orders").iter_rows())
-        first = min(own)
+        sold = sales.filter((pl.col("category") == category) & (pl.col("orders") > 0))
+        own: dict[date, int] = dict(sold.select("date", "orders").iter_rows())
         for day in days:
-            if (day - first).days < PAST:
+            last = max((known for known in own if known <= day), default=None)
+            if last is None or (last - min(own)).days < PAST:
                 continue  # a category that has just begun is not known yet
-            before = [own.get(day - timedelta(days=back), 0) for back in range(1, PAST + 1)]
-            rate = min(np.mean(before[6::7]), np.mean(before[:7]))
-            orders = own.get(day, 0)
-            chance = float(np.exp(-rate)) if orders == 0 else 1.0
-            detail = f"{category}: {orders} orders, about {rate:.0f} were usual" + (
-                "; it sells nothing" if chance < SILENCE else ""
-            )
-            found.append(Found(day, "missing_sales", category, chance, SILENCE, chance < SILENCE, detail))
+            silent, rate = (day - last).days, _rate(own, last)
+            chance = float(np.exp(-rate * silent))
+            told = chance < SILENCE <= np.exp(-rate * (silent - TOLD))
+            detail = f"{category}: {own.get(day, 0)} orders, about {rate:.2g} a day were usual"
+            detail += f"; it has sold nothing for {silent} days" if chance < SILENCE else ""
+            found.append(Found(day, "missing_sales", category, chance, SILENCE, told, detail))
     return found
+
+
+def _rate(own: Mapping[date, int], last: date) -> float:
+    """Orders a day up to the last day with any."""
+    before = np.array([own.get(last - timedelta(days=back), 0) for back in range(364)])
+    spans = [before[:7], before[:PAST], before[6:PAST:7], before[: min(364, (last - min(own)).days + 1)]]
+    return float(min(span.mean() for span in spans))

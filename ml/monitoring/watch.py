@@ -1,5 +1,6 @@
-"""The day's monitoring: measure what was not measured yet, write it to gold.model_monitoring, say who must be trained again."""
+"""The day's monitoring: measure what was not measured yet, as rows of gold.model_monitoring."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ml.customers.days import as_of
 from ml.errors import TooLittleData
 from ml.model import Model
-from ml.monitoring import daily, drift, realised
+from ml.monitoring import baskets, daily, drift, realised
 from ml.monitoring.daily import Found
 from ml.monitoring.table import ALERT, MONITORING, NAME, OK, WARN
 from ml.reader import Gold
@@ -19,64 +20,90 @@ if TYPE_CHECKING:
     from lake.delta import Lake
     from ml.life.champion import Champion
 
+log = logging.getLogger(__name__)
 _MOST_DAYS = 35  # that are caught up with after a pause
-PATIENCE = timedelta(days=7)  # in which an alert of a model asks for no second training
-FORECAST, REPEAT = "sales_forecast", "repeat_purchase"
+FORECAST, REPEAT, BASKETS = "sales_forecast", "repeat_purchase", "recommendations"
 _SALES, _CUSTOMERS = "gold.feature_sales_daily", "gold.feature_customer"
 
 
 def watch(
     lake: "Lake", settings: "Settings", today: date, champions: "Mapping[str, Champion]", known: Mapping[str, Model]
-) -> "pl.DataFrame":
-    """Rows of gold.model_monitoring for the days since the last one measured, up to the last complete day. Nothing is written."""
+) -> "tuple[pl.DataFrame, dict[str, str]]":
+    """Rows of gold.model_monitoring for the days since the last one measured, up to the last complete day. Nothing is written.
+
+    A model that cannot be measured is in the second part, with its error: its days are caught up with another time.
+    """
     import polars as pl
 
-    parts: list[pl.DataFrame] = []
-    days = unseen(lake, today)
-    if FORECAST in champions and days:
-        champion = champions[FORECAST]
-        parts.append(_rows(FORECAST, champion.version, _of_sales(lake, days, champion)))
-    if REPEAT in champions and days:
-        parts.append(_rows(REPEAT, champions[REPEAT].version, _of_customers(lake, days)))
-    for name, champion in champions.items():
-        inputs = getattr(known[name], "inputs", None)
-        if inputs and days and champion.profile:
-            try:
-                asked = inputs(Gold(lake, known[name].reads), settings, today)
-            except TooLittleData:
-                continue
-            said = pl.from_pandas(champion.served.predict(asked.to_pandas()))
-            measured = drift.of(champion.profile, asked.hstack(said))
-            parts.append(_rows(name, champion.version, _drifted(days[-1], measured)))
-    return pl.concat(parts) if parts else _rows("", 0, [])
+    parts, failed = [_rows("", 0, [])], dict[str, str]()
+    last, seen = _last_day(lake, today), measured(lake)
+    for name, champion in champions.items() if last else ():
+        assert last is not None
+        try:
+            found = _found(lake, settings, today, known[name], champion, unseen(seen.get(name), last))
+        except Exception as error:  # one model's defect is no reason to watch none
+            log.exception("monitoring of %s", name)
+            failed[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            continue
+        parts.append(_rows(name, champion.version, found))
+    return pl.concat(parts), failed
 
 
-def unseen(lake: "Lake", today: date) -> list[date]:
-    """The complete days that gold.model_monitoring does not have yet, the last complete one always among them."""
-    import polars as pl
-
-    try:
-        last = as_of(Gold(lake, [_CUSTOMERS]).table(_CUSTOMERS, columns=["date", "last_date"]), today) - timedelta(days=1)
-    except TooLittleData:
-        return []
-    seen = pl.DataFrame(pl.from_arrow(lake.read(NAME, columns=["date"])))["date"].max() if lake.exists(NAME) else None
-    first = min(max(seen + timedelta(days=1), last - timedelta(days=_MOST_DAYS - 1)), last) if isinstance(seen, date) else last
+def unseen(seen: date | None, last: date) -> list[date]:
+    """The complete days after the last one measured, the last complete one always among them."""
+    first = min(max(seen + timedelta(days=1), last - timedelta(days=_MOST_DAYS - 1)), last) if seen else last
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
-def retrain(rows: "pl.DataFrame", before: "pl.DataFrame") -> dict[str, str]:
-    """Model -> why it must be trained again: its newest alert, unless there was one in the PATIENCE before."""
+def measured(lake: "Lake") -> dict[str, date]:
+    """The newest day of each model that gold.model_monitoring has."""
     import polars as pl
 
-    asked: dict[str, str] = {}
-    alerts = rows.filter(pl.col("status") == ALERT).sort("date")
-    for model, day, detail in alerts.select("model", "date", "detail").iter_rows():
-        recent = before.filter(
-            (pl.col("model") == model) & (pl.col("status") == ALERT) & (pl.col("date") < day) & (pl.col("date") >= day - PATIENCE)
-        )
-        if recent.is_empty():
-            asked[model] = f"{day}: {detail}"
-    return asked
+    if not lake.exists(NAME):
+        return {}
+    rows = pl.DataFrame(pl.from_arrow(lake.read(NAME, columns=["model", "date"])))
+    return dict(rows.group_by("model").agg(pl.col("date").max()).iter_rows())
+
+
+def _last_day(lake: "Lake", today: date) -> date | None:
+    try:
+        return as_of(Gold(lake, [_CUSTOMERS]).table(_CUSTOMERS, columns=["date", "last_date"]), today) - timedelta(days=1)
+    except TooLittleData:
+        return None
+
+
+def _found(lake: "Lake", settings: "Settings", today: date, model: Model, champion: "Champion", days: list[date]) -> list[Found]:
+    found: list[Found] = []
+    if model.name == FORECAST:
+        found += _of_sales(lake, days, champion)
+    if model.name == REPEAT:
+        found += _of_customers(lake, days)
+    if model.name == BASKETS:
+        trained_to = date.fromisoformat(champion.tags["last_day"])
+        return found + _drifted(days[-1], baskets.compared(lake, champion.served, trained_to, days[-1]))
+    return found + _drifted(days[-1], _compared(lake, settings, today, model, champion))
+
+
+def _compared(
+    lake: "Lake", settings: "Settings", today: date, model: Model, champion: "Champion"
+) -> Mapping[str, drift.Measured]:
+    """PSI of what the champion is asked now, and of what it answers, by column."""
+    import polars as pl
+
+    inputs = getattr(model, "inputs", None)
+    if not inputs or not champion.profile:
+        return {}
+    try:
+        reader = Gold(lake, model.reads)
+        asked = inputs(reader, settings, today)
+    except TooLittleData:
+        return {}
+    outputs = getattr(model, "outputs", None)
+    if outputs:
+        said = outputs(reader, settings, today, champion.served)
+    else:
+        said = pl.from_pandas(champion.served.predict(asked.to_pandas()))
+    return {**drift.of(champion.profile, asked), **drift.of(champion.profile, said)}
 
 
 def _of_sales(lake: "Lake", days: list[date], champion: "Champion") -> list[Found]:
@@ -88,9 +115,10 @@ def _of_sales(lake: "Lake", days: list[date], champion: "Champion") -> list[Foun
     orders = sales.select("date", "category", "orders")
     found = daily.silence(orders, days) + daily.mix(orders, days) + daily.prices(_lines(lake, days), days)
     if lake.exists(HISTORY):
-        history = pl.DataFrame(pl.from_arrow(lake.read(HISTORY)))
+        since: Any = [("date", ">", days[0] - timedelta(days=realised.WINDOW))]
+        history = pl.DataFrame(pl.from_arrow(lake.read(HISTORY, filters=since)))
         for day in days:
-            found += realised.forecast(history, sales, day, champion.metrics.get("mase", float("nan")))
+            found += realised.forecast(history, sales, day, champion.metrics, champion.version)
     return found
 
 
@@ -109,15 +137,16 @@ def _of_customers(lake: "Lake", days: list[date]) -> list[Found]:
     history = "gold.customer_scores_history"
     if not lake.exists(history):
         return []
-    said = pl.DataFrame(pl.from_arrow(lake.read(history, columns=["as_of_date", "customer_id", "repeat_probability"])))
+    columns, then = ["as_of_date", "customer_id", "repeat_probability"], [day - realised.REPEAT_LAG for day in days]
+    said = pl.DataFrame(pl.from_arrow(lake.read(history, columns=columns, filters=[("as_of_date", "in", then)])))
     customers = Gold(lake, [_CUSTOMERS]).table(_CUSTOMERS)
     return [one for day in days for one in realised.repeat(said, customers, day)]
 
 
-def _drifted(day: date, measured: Mapping[str, float]) -> list[Found]:
+def _drifted(day: date, measured: Mapping[str, drift.Measured]) -> list[Found]:
     return [
-        Found(day, "psi", name, value, drift.ALERT, value >= drift.ALERT, f"{name}: PSI {value:.3f} against the training data")
-        for name, value in measured.items()
+        Found(day, "psi", name, one.psi, one.limit, one.psi >= one.limit, f"{name}: PSI {one.psi:.3f} against the training data")
+        for name, one in measured.items()
     ]
 
 
@@ -127,7 +156,7 @@ def _rows(model: str, version: int, found: Iterable[Found]) -> "pl.DataFrame":
     def status(one: Found) -> str:
         if one.alert:
             return ALERT
-        return WARN if one.metric == "psi" and one.value >= drift.WARN else OK
+        return WARN if one.metric == "psi" and one.value >= one.threshold * drift.WARN / drift.ALERT else OK
 
     columns = [
         (one.date, model, one.metric, one.subject, one.value, one.threshold, status(one), one.detail, version) for one in found

@@ -145,7 +145,8 @@ class CustomerSegmentsModel:
         )
         now = whole.hstack(figures.with_columns(pl.col("recency_days").cast(pl.Int64)))
         before = _before(reader, as_of)
-        return {SEGMENTS: now} if before is None else {SEGMENTS: now, MOVES: moves(before, now, as_of)}
+        # The moves first: they are told from the segments of before, which are gone once the new ones are written.
+        return {SEGMENTS: now} if before is None else {MOVES: moves(before, now, as_of), SEGMENTS: now}
 
     def inputs(self, reader: Reader, settings: "Settings", today: date) -> "pl.DataFrame":
         """What the champion is asked about now: its drift is watched, and that of the answers."""

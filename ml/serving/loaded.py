@@ -4,9 +4,9 @@ import json
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import orjson
@@ -14,6 +14,7 @@ import pandas as pd
 import yaml
 
 from ml.life.champion import open_served
+from ml.serving.fresh import Said
 
 if TYPE_CHECKING:
     from ml.model import Served
@@ -46,9 +47,13 @@ class Loaded:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, body: bytes, kind: str) -> Answer:
-        """The response to an invocation. May take long: the first that MLflow has to judge takes a second or two."""
+        """The response to an invocation. May take long: the first that MLflow has to judge imports it, for some seconds."""
         frame = self._plain(body) if kind in _JSON else None
         return self._by_mlflow(body, kind) if frame is None else self._said(frame)
+
+    def saying(self, said: Said) -> "Loaded":
+        """The same version with newer answers in its table."""
+        return Loaded(self.name, self.version, self.folder, replace(cast(Any, self.served), said=said), self.columns)
 
     def at_once(self, body: bytes, kind: str) -> Answer | None:
         """The response to a short plain request, for which a thread would cost more than the answer; None for any other."""

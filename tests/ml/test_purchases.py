@@ -54,6 +54,20 @@ def test_a_bad_line_is_named_and_nothing_is_imported(make_settings: Callable[...
     assert not (settings.data / "purchases").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("x0001 19970101 1 11.77\n00002 19970101 1 5.00\n", 1),  # no names: a purchase whose customer is no number
+        ("customer date units value\nexported by hand\n00002 19970101 1 5.00\n", 2),
+        ("\ncustomer date units value\n00002 19970101 1 5.00\n", 2),
+    ],
+)
+def test_only_names_in_the_first_line_are_passed_over(tmp_path: Path, text: str, line: int) -> None:
+    (tmp_path / "log.txt").write_text(text)
+    with pytest.raises(PermanentFailure, match=rf"log\.txt, line {line}: expected customer, yyyymmdd, units, value, found"):
+        purchases.read(tmp_path / "log.txt")
+
+
 def test_an_empty_log_and_a_bad_name_are_told(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
     (tmp_path / "log.txt").write_text("customer date units value\n")
     with pytest.raises(PermanentFailure, match="holds no purchase"):

@@ -1,4 +1,4 @@
-"""A release starts the streams of the tables that changed in it: the event, on Prefect's own server, and what runs then."""
+"""What reports tell in events, and what runs then on Prefect's own server: streams of changed tables, trainings after drift."""
 
 import json
 import socket
@@ -6,7 +6,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,12 @@ from flows.events import DRIFTED, RELEASED, events
 from flows.server import environment, serving
 from lake.config import Settings, load
 from lake.delta import Lake
+from ml.monitoring import requests
+from ml.monitoring.daily import Found
+from ml.monitoring.table import MONITORING
+from ml.monitoring.watch import _rows
 from ml.score import ScoreReport
+from ml.score import write as write_rows
 from warehouse.plan import Step
 from warehouse.publish import PublishReport, publish
 from warehouse.stream import consume
@@ -37,7 +43,7 @@ def write(settings: Settings, rows: int) -> None:
         lake.append(name, batch)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def project(make_settings: Callable[..., Settings]) -> Settings:
     """A folder as a user has it, with a stream of the visits, and a free port for the server."""
     home = make_settings().home
@@ -53,26 +59,49 @@ def project(make_settings: Callable[..., Settings]) -> Settings:
     return settings
 
 
-def test_a_release_starts_the_stream_of_a_listed_table_and_a_run_without_a_table_takes_all(project: Settings) -> None:
+@pytest.fixture(scope="module")
+def server(project: Settings) -> Iterator[str]:
+    """Prefect's server and a worker with every deployment: the URL."""
+    with serving(project) as url:
+        yield url
+
+
+def test_a_release_starts_the_stream_of_a_listed_table_and_a_run_without_a_table_takes_all(
+    project: Settings, server: str
+) -> None:
     write(project, 3)
     assert publish(project).release == 1
     assert consume(project, "agg_visits").rows == 3
     write(project, 2)
     inbox = project.data / "streams"
-    with serving(project) as url:
-        env = environment(project, f"{url}/api")
-        done = run("publish", project, env)
+    env = environment(project, f"{server}/api")
+    done = run("publish", project, env)
+    assert done.returncode == 0, done.stderr
+    file = awaited(inbox / "gold.agg_visits" / "000001-000002.parquet")
+    assert sorted(pq.read_table(file)["id"].to_pylist()) == [0, 1]
+    assert [one["parameters"] for one in by_event(server, "stream")] == [{"table": "gold.agg_visits", "release": 2}]
+    assert [folder.name for folder in inbox.iterdir()] == ["gold.agg_visits"]
+    done = run("stream", project, {**env, "CARTLAKE_WAREHOUSE__STREAMS": "agg_nothing,agg_clicks"})
+    assert "there is no table agg_nothing" in done.stderr
+    assert "1/2 states failed" in done.stderr
+    assert (inbox / "gold.agg_clicks" / "000000-000002.parquet").exists()
+
+
+def test_an_alert_trains_its_model_once(project: Settings, server: str) -> None:
+    """An alert that stands in the lake, found by a scoring that had no server. The shop has nothing to train on: a short run."""
+    found = Found(date(2026, 11, 22), "price_shift", "all", 0.3, 0.08, True, "prices are up")
+    write_rows(Lake(project.lake_root), MONITORING, _rows("sales_forecast", 3, [found]), "date")
+    env = environment(project, f"{server}/api")
+    for _ in range(2):
+        done = run("score", project, env)
         assert done.returncode == 0, done.stderr
-        file = awaited(inbox / "gold.agg_visits" / "000001-000002.parquet")
-        assert sorted(pq.read_table(file)["id"].to_pylist()) == [0, 1]
-        runs = asked(url, "flow_runs/filter", {"flows": {"name": {"any_": ["stream"]}}})
-        by_event = [one["parameters"] for one in runs if not one["auto_scheduled"]]
-        assert by_event == [{"table": "gold.agg_visits", "release": 2}]
-        assert [folder.name for folder in inbox.iterdir()] == ["gold.agg_visits"]
-        done = run("stream", project, {**env, "CARTLAKE_WAREHOUSE__STREAMS": "agg_nothing,agg_clicks"})
-        assert "there is no table agg_nothing" in done.stderr
-        assert "1/2 states failed" in done.stderr
-        assert (inbox / "gold.agg_clicks" / "000000-000002.parquet").exists()
+    deadline = time.monotonic() + 90
+    while not (runs := by_event(server, "train")) or runs[0]["state_type"] in ("SCHEDULED", "PENDING", "RUNNING"):
+        assert time.monotonic() < deadline, runs
+        time.sleep(0.2)
+    told = {"model": "sales_forecast", "because": "2026-11-22: prices are up"}
+    assert [(one["state_type"], one["parameters"]) for one in runs] == [("COMPLETED", told)]
+    assert requests.asked(Lake(project.lake_root)) == {"sales_forecast": date(2026, 11, 22)}
 
 
 def run(flow: str, project: Settings, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
@@ -89,11 +118,12 @@ def awaited(file: Path) -> Path:
     return file
 
 
-def asked(url: str, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-    request = urllib.request.Request(f"{url}/api/{path}", json.dumps(body).encode(), {"content-type": "application/json"})
+def by_event(url: str, flow: str) -> list[dict[str, Any]]:
+    """The runs of a flow's deployment that no schedule asked for, as Prefect tells of them."""
+    body = json.dumps({"flows": {"name": {"any_": [flow]}}, "deployments": {"name": {"any_": ["default"]}}}).encode()
+    request = urllib.request.Request(f"{url}/api/flow_runs/filter", body, {"content-type": "application/json"})
     with urllib.request.urlopen(request, timeout=30) as answer:
-        found: list[dict[str, Any]] = json.load(answer)
-    return found
+        return [one for one in json.load(answer) if not one["auto_scheduled"]]
 
 
 def report(release: int | None, **steps: str) -> PublishReport:
