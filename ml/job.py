@@ -1,6 +1,7 @@
 """`python -m ml.job FOLDER`: the child process that holds the classic Spark session. See ml/child.py for the folder.
 
-It trains each model of the job in turn; one that fails is told of and the others go on.
+It trains two models at once, since one is mostly small jobs of Spark's that leave a core idle. A model that fails is told of, and
+the others go on.
 """
 
 import json
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 Step = Callable[[str], None]
+_AT_ONCE = 2
 
 
 def main(folder: Path) -> None:
@@ -33,7 +35,8 @@ def main(folder: Path) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
     def step(label: str) -> None:
-        print(json.dumps({"label": label}), file=wire, flush=True)
+        wire.write(json.dumps({"label": label}) + "\n")  # whole: models that are trained side by side tell of their steps
+        wire.flush()
 
     job = json.loads((folder / "job.json").read_text())
     with ThreadPoolExecutor(1) as aside:
@@ -42,15 +45,19 @@ def main(folder: Path) -> None:
         spark = session.start(folder, job["cores"])
         step("Spark started")
         client = connecting.result()
-    known, results = models(), {}
-    for name, asked in job["models"].items():
+    known, keeping = models(), threading.Lock()
+
+    def result(name: str) -> dict[str, Any]:
         try:
-            results[name] = _one(spark, client, known[name], folder / name, job, asked, _named(name, step))
+            return _one(spark, client, keeping, known[name], folder / name, job, job["models"][name], _named(name, step))
         except CartlakeError as error:
-            results[name] = {"error": str(error)}
+            return {"error": str(error)}
         except Exception as error:  # one model's defect is no reason to go without the others
             traceback.print_exc()
-            results[name] = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
+            return {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        results = dict(zip(job["models"], pool.map(result, job["models"]), strict=True))
     session.stop(spark)
     (folder / "result.json").write_text(json.dumps(results))
 
@@ -58,26 +65,30 @@ def main(folder: Path) -> None:
 def _one(
     spark: "SparkSession",
     client: "MlflowClient",
+    keeping: threading.Lock,
     model: Model,
     folder: Path,
     job: dict[str, Any],
     asked: dict[str, Any],
     step: Step,
 ) -> dict[str, Any]:
+    """`keeping` is held while MLflow is used: its SQLite file has one writer, and the plots one drawer."""
     again = asked.get("again")
-    if again:
-        rival = registry.version(client, model.name, int(again["champion"])) if again["champion"] else None
-    else:
-        rival = registry.holder(client, model.name)
-    if rival:
-        shutil.copytree(registry.folder(client, rival) / "data" / "served", folder / "champion")
+    with keeping:
+        if again:
+            rival = registry.version(client, model.name, int(again["champion"])) if again["champion"] else None
+        else:
+            rival = registry.holder(client, model.name)
+        if rival:
+            shutil.copytree(registry.folder(client, rival) / "data" / "served", folder / "champion")
     trained = model.train(Job(spark, folder, asked["options"], rival.recipe if rival else None, step))
     if again:
         return _repeated(trained, again["recipe"], step)
     verdict = promotion.decide(
         trained.metric, trained.tried, trained.naive, promotion.Rival(rival.number, rival.recipe) if rival else None
     )
-    experiment = store.experiment(client, model.name, Path(job["artifacts"]))
+    with keeping:
+        experiment = store.experiment(client, model.name, Path(job["artifacts"]))
     tags = asked["tags"] | {"reason": verdict.reason, "champion.version": rival.number if rival else ""}
     made = {}
     for alias, tried in ((registry.CHALLENGER, verdict.challenger), (registry.CHAMPION, verdict.champion)):
@@ -85,8 +96,9 @@ def _one(
             continue
         fitted = trained.fit(tried)
         step(f"{tried.name} fitted")
-        run, source = record.log(model, experiment, trained, tried, fitted, tags | {"alias": alias}, folder)
-        number = registry.register(client, model.name, model.doc, run, source, alias, verdict.reason)
+        with keeping:
+            run, source = record.log(model, experiment, trained, tried, fitted, tags | {"alias": alias}, folder)
+            number = registry.register(client, model.name, model.doc, run, source, alias, verdict.reason)
         made = {"version": number, "run_id": run, "metrics": record.metrics(trained, tried, fitted), "recipe": tried.name}
         step(f"version {number} in MLflow")
     naive = {trained.metric: float(trained.naive.losses.mean()), **trained.naive.metrics}

@@ -6,7 +6,7 @@ sample has a second customer number after the first; then the second is taken. L
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-FEATURES = "gold.feature_customer"
+FEATURES, EXPECTED = "gold.feature_customer", "gold.customer_expected_purchases"
+WEEKS = 39.0  # that are foretold: what the literature on CDNOW's log asks about
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 @dataclass(frozen=True)
 class Imported:
-    """The lake of a log: `settings` are the given ones with another data folder."""
+    """The lake of a log: `settings` are the given ones with another data folder; `expected` purchases in the WEEKS to come."""
 
     settings: Settings
     name: str
@@ -32,10 +33,12 @@ class Imported:
     purchases: int
     first: date
     last: date
+    expected: float
 
 
 def import_purchases(settings: Settings, file: Path, name: str | None = None) -> Imported:
-    """Read the log and build gold.feature_customer from it, in data/purchases/<name>. Doing it again replaces what was there.
+    """Read the log into a lake in data/purchases/<name>: gold.feature_customer, and how many purchases each customer is expected
+    to make. Doing it again replaces what was there.
 
     PermanentFailure that names the line where one is not as it must be; then nothing is changed.
     """
@@ -53,13 +56,15 @@ def import_purchases(settings: Settings, file: Path, name: str | None = None) ->
     own = settings.model_copy(
         update={"data": data, "ml": ml, "warehouse": settings.warehouse.model_copy(update={"path": data / "warehouse.duckdb"})}
     )
-    made = _features(own, rows)
+    days, expected = rows["date"], _expected(rows)
+    made = {FEATURES: _features(own, rows), EXPECTED: expected.to_arrow()}
     lake = Lake(own.lake_root)
     with hold(data, "build", wait=60):
-        lake.create(FEATURES, made.schema)
-        lake.overwrite(FEATURES, made)
-    days = rows["date"]
-    return Imported(own, called, rows["customer_id"].n_unique(), rows.height, days.min(), days.max())  # type: ignore[arg-type]
+        for table, content in made.items():
+            lake.create(table, content.schema)
+            lake.overwrite(table, content)
+    total = expected["expected_purchases"].sum()
+    return Imported(own, called, expected.height, rows.height, days.min(), days.max(), total)  # type: ignore[arg-type]
 
 
 def read(file: Path) -> "pl.DataFrame":
@@ -109,6 +114,22 @@ def _purchase(parts: list[str], width: int) -> tuple[int, date, int, Decimal]:
     if found[2] < 0 or found[3] < 0 or not found[3].is_finite():
         raise ValueError(parts)
     return found
+
+
+def _expected(rows: "pl.DataFrame") -> "pl.DataFrame":
+    """A row per customer: purchases expected in the WEEKS from as_of_date on, null where the log has too little to tell."""
+    import polars as pl
+
+    from ml.repeat import counts
+
+    last: date = rows["date"].max()  # type: ignore[assignment]
+    known, said = counts.expected(by_day(rows), last, WEEKS)
+    made = pl.DataFrame({"customer_id": known.customers, "expected_purchases": said}).with_columns(
+        pl.when(pl.col("expected_purchases").is_finite()).then("expected_purchases"),
+        pl.lit(last + timedelta(days=1)).alias("as_of_date"),
+        pl.lit(WEEKS).alias("weeks"),
+    )
+    return made.select("customer_id", "as_of_date", "weeks", "expected_purchases")
 
 
 def _features(settings: Settings, rows: "pl.DataFrame") -> "pa.Table":

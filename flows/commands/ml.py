@@ -106,10 +106,13 @@ def again(settings: Lazy, run: str) -> None:
 def import_purchases(settings: Lazy, file: str, name: str | None) -> None:
     """Read a purchase log (customer, yyyymmdd, units, value, in columns) into a small lake of its own, and train on it.
 
+    How many purchases each customer will make in the 39 weeks after it comes into gold.customer_expected_purchases.
+
     Example: cartlake ml import-purchases CDNOW_master.txt
     """
     from pathlib import Path
 
+    from ml.purchases import EXPECTED, WEEKS
     from ml.purchases import import_purchases as run
     from ml.score import score
     from ml.train import train as train_on
@@ -117,6 +120,7 @@ def import_purchases(settings: Lazy, file: str, name: str | None) -> None:
     made = run(settings(), Path(file), name)
     span = f"{made.purchases:,} purchases of {made.customers:,} customers, {made.first} to {made.last}"
     click.echo(f"{span}, in {made.settings.data}", err=True)
+    click.echo(f"expected in the {WEEKS:.0f} weeks after: {made.expected:,.0f} purchases, by customer in {EXPECTED}", err=True)
     with progress("train") as shown:
         print_rows(train_on(made.settings, ("customer_segments", "repeat_purchase"), on_progress=shown).rows())
     with progress("score") as shown:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.forecast.backtest import Origins, mean, series, truth, with_total
+from ml.forecast.backtest import Origins, mean, series, steady, truth, with_total
 from ml.forecast.metrics import coverage
 from ml.forecast.panel import TOTAL, Floats, Panel
-from ml.forecast.pool import RARE
 
 WIDTHS = (80, 95)  # per cent of days that an interval promises to hold
 
@@ -62,12 +61,11 @@ def _tails(ordered: Floats, width: int) -> tuple[float, float]:
 def honest(panel: Panel, asked: Origins, forecast: Floats) -> dict[str, float]:
     """Share of the days after each cut inside intervals made only from origins that share no day with it.
 
-    Keys: `coverage_80`, `coverage_95` over the series that sell on most days, and each per series as `coverage_80/All` …: no
-    interval holds just 80 % of the days of a category that sells on one in a hundred. NaN with a single cut.
+    Keys: `coverage_80`, `coverage_95` over the steady series, and each per series as `coverage_80/All` … NaN with a single cut.
     """
     horizon, made = forecast.shape[-1], dict[str, list[float]]()
     known, expected = with_total(truth(panel, asked.days, horizon)), with_total(forecast)
-    seldom = [False, *((panel.values["net"][:, -364:] > 0).mean(axis=1) < RARE)]
+    often = steady(panel)
     for place, day in enumerate(asked.days):
         apart = [k for k, other in enumerate(asked.days) if abs(other - day) >= horizon and asked.fitted[k] != day]
         if day != asked.fitted[place] or not apart:
@@ -77,6 +75,6 @@ def honest(panel: Panel, asked: Origins, forecast: Floats) -> dict[str, float]:
             for width in WIDTHS:
                 held = coverage(known[place, i], *spread.around(name, expected[place, i], width))
                 made.setdefault(f"coverage_{width}/{name}", []).append(held)
-                if not seldom[i]:
+                if often[i]:
                     made.setdefault(f"coverage_{width}", []).append(held)
     return {name: mean(held) for name, held in sorted(made.items())} or {f"coverage_{w}": float("nan") for w in WIDTHS}

@@ -98,7 +98,6 @@ class CustomerSegmentsModel:
         import polars as pl
 
         from ml.segments.recipes import CANDIDATES, Halves, Recipe
-        from ml.segments.served import Segments
 
         known = pl.read_parquet(job.folder / _FILE)
         rows = known.select(COLUMNS).to_numpy()
@@ -110,8 +109,7 @@ class CustomerSegmentsModel:
         fitted_on = Halves(job.spark, job.folder, places, halves)
 
         def asked(recipe: Recipe) -> Tried:
-            trees = [fitted_on.fit(recipe, number) for number in range(len(halves))]
-            labels = [Segments(tree, (), ()).keys(places)[0] for tree in trees]
+            labels = [fitted_on.labels(recipe, number) for number in range(len(halves))]
             job.step(f"{recipe.name} on {len(halves)} halves")
             return _tried(recipe.name, recipe.to_json(), places, labels)
 

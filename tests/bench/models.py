@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 # The repository first: `ml` is the package.
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +44,7 @@ def main() -> int:
             lambda: _trainings(data),
             lambda: _forecast(data, options.quick),
             lambda: _segments(data),
-            _purchases,
+            ml_purchases.figures,
             lambda: _serving(data),
             lambda: _monitoring(data),
         ]
@@ -104,26 +103,8 @@ def _trainings(data: Path) -> list[Row]:
 
 def _forecast(data: Path, quick: bool) -> list[Row]:
     rivals = ("AutoETS",) if quick else ("AutoETS", "AutoARIMA")
-    by: dict[str, Any] = {row["name"]: row for row in ml_forecast.measure(data / "lake", rivals)}
-    training, naive = by["training"], by["seasonal naive"]["mase"]
-    ours = by[training["best"]]
-    rows = [
-        Row(
-            f"forecast ({training['best']}): MASE; x seasonal naive",
-            f"{ours['mase']:.3f}; {ours['mase'] / naive:.2f}",
-            "<= 0.8",
-            ours["mase"] <= 0.8 * naive,
-        )
-    ]
-    for name in rivals:
-        ratio = ours["mase"] / by[name]["mase"]
-        rows.append(Row(f"… x {name} ({by[name]['mase']:.3f})", f"{ratio:.2f}", "<= 1.0", ratio <= 1))
-    for width in (80, 95):
-        held = 100 * ours[f"coverage_{width}"]
-        rows.append(Row(f"… days inside the {width} % interval", f"{held:.1f} %", f"{width} ± 3", abs(held - width) <= 3))
-    seconds = training["seconds"]
-    rows.append(Row("… its training", f"{seconds:.0f} s, CPU {training['cpu']:.0f} s", "< 90 s", seconds < 90))
-    return rows
+    found: list[Row] = ml_forecast.figures(ml_forecast.measure(data / "lake", rivals))
+    return found
 
 
 def _segments(data: Path) -> list[Row]:
@@ -142,21 +123,6 @@ def _segments(data: Path) -> list[Row]:
         Row(f"… months of {found['trainings'] - 1} after which a name was another", str(other), "0", other == 0),
         Row("… customers who stood still and were renamed by a training", f"{found['renamed_though_still']:.2%}"),
     ]
-
-
-def _purchases() -> list[Row]:
-    rows = []
-    for name in ml_purchases.FILES:
-        found = ml_purchases.measure(name)
-        gate = name == "CDNOW_sample.txt"
-        label = f"{name}, {found['customers']:,} customers"
-        told = f"{found['rmse']:.3f}; {found['peer_rmse']:.3f}"
-        rows.append(Row(f"{label}: RMSE; BG/NBD", told, "<= 1.60" if gate else "", found["rmse"] <= 1.60 if gate else None))
-        told = f"{found['total']:+.1%}; {found['peer_total']:+.1%}"
-        rows.append(Row("… total; BG/NBD", told, "± 10 %", abs(found["total"]) <= 0.10))
-        told = f"{found['calibration']:.3f} of {found['mean']:.3f}; {found['peer_calibration']:.3f}"
-        rows.append(Row("… calibration: distance of tenths, in purchases; BG/NBD", told))
-    return rows
 
 
 def _serving(data: Path) -> list[Row]:

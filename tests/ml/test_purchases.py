@@ -1,7 +1,7 @@
 """A purchase log from elsewhere: read whole or not at all; and CDNOW's, where the development tools brought it."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,24 @@ def test_an_imported_log_is_a_lake_of_its_own(trained: Any, log: Path) -> None:
     last = state.sort("date").group_by("customer_id").last()
     assert last["orders"].sum() == rows.height
     assert last["net_amount"].sum() == rows["value"].sum()
+
+
+def test_an_imported_log_says_how_much_each_customer_will_buy(trained: Any, log: Path) -> None:
+    made = trained.imported
+    rows = pl.DataFrame(pl.from_arrow(Lake(made.settings.lake_root).read("gold.customer_expected_purchases")))
+    assert set(rows["customer_id"]) == set(purchases.read(log)["customer_id"])
+    assert rows["as_of_date"].unique().to_list() == [made.last + timedelta(days=1)]
+    assert rows["expected_purchases"].min() >= 0  # type: ignore[operator]
+    assert rows["expected_purchases"].sum() == pytest.approx(made.expected)
+    said = counts.expected(purchases.by_day(purchases.read(log)), made.last, 39.0)[1]
+    assert made.expected == pytest.approx(said.sum())
+
+
+def test_a_log_without_a_second_purchase_is_imported(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text("".join(f"{customer} 1997010{customer} 1 5.00\n" for customer in range(1, 6)))
+    made = purchases.import_purchases(make_settings(), tmp_path / "log.txt")
+    assert (made.customers, made.purchases) == (5, 5)
+    assert 0 <= made.expected < 5
 
 
 @pytest.mark.parametrize(("name", "rmse", "customers"), [("CDNOW_sample.txt", 1.60, 2357), ("CDNOW_master.txt", 1.73, 23_570)])

@@ -54,6 +54,16 @@ def test_scores_are_means_over_series_and_the_total_is_the_sum() -> None:
     assert perfect["mase"] == perfect["smape"] == perfect["rmse"] == perfect["bias"] == 0
 
 
+def test_a_category_that_seldom_sells_does_not_flatter_the_mean() -> None:
+    values = np.random.default_rng(2).gamma(3, 10, (2, 400))
+    values[1, np.arange(400) % 70 != 0] = 0  # a sale every ten weeks: nothing at all is an excellent forecast of it
+    known, at = make_panel(values), (300, 350)
+    scored = backtest.score(known, at, asked(known, at, 14) * [[1.0], [0.0]])
+    assert scored["mase/c1"] < 0.6 < scored["mase/c0"]
+    for metric in ("mase", "smape"):
+        assert scored[metric] == pytest.approx((scored[f"{metric}/All"] + scored[f"{metric}/c0"]) / 2)
+
+
 def test_a_category_that_begins_later_counts_only_from_then() -> None:
     values = np.random.default_rng(2).gamma(3, 10, (2, 100))
     values[1, :60] = 0
