@@ -155,19 +155,25 @@ class CustomerSegmentsModel:
 
 
 def _before(reader: Reader, as_of: date) -> "pl.DataFrame | None":
-    """The segments as they were before this day's scoring, which may be the second one; None where there was none."""
+    """The segments as they were before this day's scoring, which may be the second one; None where there was none.
+
+    A scoring that was killed left its moves without its segments: they have been told, and are not told once more.
+    """
     import polars as pl
 
     try:
-        before = reader.table(SEGMENTS, columns=["customer_id", "segment"])
+        before = reader.table(SEGMENTS, columns=["customer_id", "as_of_date", "segment"])
     except TooLittleData:
         return None
     try:
-        moved = reader.table(MOVES, columns=["customer_id", "moved_on", "from_segment"]).filter(pl.col("moved_on") == as_of)
+        moved = reader.table(MOVES, columns=["customer_id", "moved_on", "from_segment", "to_segment"])
     except TooLittleData:
-        return before
-    joined = before.join(moved, on="customer_id", how="left")
-    return joined.select("customer_id", pl.coalesce("from_segment", "segment").alias("segment"))
+        return before.select("customer_id", "segment")
+    today = moved.filter(pl.col("moved_on") == as_of).select("customer_id", "from_segment")
+    told = moved.filter(pl.col("moved_on") < as_of).sort("moved_on").group_by("customer_id").last()
+    joined = before.join(today, on="customer_id", how="left").join(told.drop("from_segment"), on="customer_id", how="left")
+    left = pl.when(pl.col("moved_on") > pl.col("as_of_date")).then("to_segment")
+    return joined.select("customer_id", pl.coalesce("from_segment", left, "segment").alias("segment"))
 
 
 def moves(before: "pl.DataFrame", now: "pl.DataFrame", as_of: date) -> "pl.DataFrame":

@@ -128,12 +128,13 @@ def _segments(data: Path) -> list[Row]:
 def _serving(data: Path) -> list[Row]:
     found = ml_serving.measure(data)
     return [
-        Row("serving on one core: ready", f"{found['ready']:.1f} s", "< 5 s", found["ready"] < 5),
+        Row("serving on one core, the slowest of all champions: ready", f"{found['ready']:.1f} s", "< 5 s", found["ready"] < 5),
         Row("… a single answer, p50", f"{found['p50']:.1f} ms", "<= 5 ms", found["p50"] <= 5),
         Row("… a single answer, p99", f"{found['p99']:.1f} ms", "<= 25 ms", found["p99"] <= 25),
         Row(
             "… 8 connections at once", f"{found['rate']:,.0f}/s, p99 {found['p99_busy']:.1f} ms", ">= 500/s", found["rate"] >= 500
         ),
+        Row(f"… {ml_serving.OFFERED} asked for a second, p99 from when each was due", f"{found['p99_offered']:.1f} ms"),
     ]
 
 

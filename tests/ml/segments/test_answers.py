@@ -91,6 +91,22 @@ def test_a_second_scoring_of_a_day_with_other_data_keeps_the_first_ones_moves(
     }
 
 
+def test_moves_of_a_scoring_that_was_killed_are_not_told_again(history: Callable, gold: Callable, served: Segments) -> None:
+    """It wrote the day's moves and died before the segments; the next scoring is a day later."""
+    rows = history(20)
+    now = MODEL.answers(gold(feature_customer=rows), SETTINGS, TODAY, served)[SEGMENTS]
+    before = now.with_columns(
+        segment=pl.when(pl.col("customer_id").is_in([3, 4])).then(pl.lit("Gone")).otherwise("segment"),
+        as_of_date=pl.col("as_of_date") - timedelta(days=2),
+    )
+    told = pl.DataFrame(
+        {"customer_id": [3], "moved_on": [now["as_of_date"][0] - timedelta(days=1)], "from_segment": "Gone", "to_segment": "Here"}
+    )
+    tables = {"customer_segments": before, "customer_segment_moves": told}
+    moved = MODEL.answers(gold(feature_customer=rows, **tables), SETTINGS, TODAY, served)[MOVES]
+    assert moved["customer_id"].to_list() == [4]
+
+
 def test_equal_data_is_prepared_to_the_same_digest_and_other_data_is_not(
     history: Callable, gold: Callable, tmp_path: Path
 ) -> None:
