@@ -43,9 +43,10 @@ def chart(page: Page, choice: Choice, compare: bool, frame: pl.DataFrame, key: s
         part = in_part(choice.grain, shows[choice.grain], page.filters.span, page.known)
         shape = charts.line(shows, choice.grain, value, metric.format, title=title, colour=colour, part=part, height=380)
         dot: Any = charts.by_name(alt.Shape, shows, name, charts.SHAPES) if colour else alt.value("circle")
+        if colour:
+            shape.encoding.strokeDash.legend = None  # its dots' shapes are there, which it would fray
         if len(choice.by) > 1:  # their names are long
-            for channel in (shape.encoding.color, shape.encoding.strokeDash, dot):
-                channel.legend.columns = 2
+            shape.encoding.color.legend.columns = dot.legend.columns = 2
     else:
         shows = shows.head(MOST_MARKS)
         # A bar for each row: stacks of some rows, or of shares, would have a length that means nothing.
