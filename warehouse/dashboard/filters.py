@@ -57,7 +57,7 @@ def asked_for(reader: Reader, known: Span) -> Filters:
             span = Span(first, last)
         else:
             span = spans[name]
-        st.caption(f"{span.text()}, compared with {span.before().text()}")
+        st.caption(f"{span.text()}, {span.compared(known)}")
         chosen = {
             dimension: tuple(found)
             for dimension in DIMENSIONS

@@ -46,6 +46,11 @@ class Span:
         earlier = self.before()
         return earlier if earlier.first >= known.first else None
 
+    def compared(self, known: "Span") -> str:
+        """For people: what the span is compared with."""
+        earlier = self.known_before(known)
+        return f"compared with {earlier.text()}" if earlier else "not compared: not all days of the period before are known"
+
     def text(self) -> str:
         """For people: 1 Jan 2026 to 22 Nov 2026."""
         return _said(self.first) if self.first == self.last else f"{_said(self.first)} to {_said(self.last)}"

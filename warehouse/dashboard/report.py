@@ -88,7 +88,6 @@ def write(
 
 def contents(page: Page, release: Release) -> Contents:
     """The tiles and charts of the Sales page for the days of a page."""
-    before = page.filters.span.before()
     figures = tuple(
         Figure(
             sales.label(name),
@@ -117,9 +116,7 @@ def contents(page: Page, release: Release) -> Contents:
         for title, chart in asked.items()
         if chart is not None
     )
-    about = (
-        f"{page.filters.span.text()}, compared with {before.text()}. Release {release.number} of {release.at:%d %b %Y %H:%M} UTC."
-    )
+    about = f"{page.filters.span.text()}, {page.filters.span.compared(page.known)}. Release {release.number} of {release.at:%d %b %Y %H:%M} UTC."
     return Contents(f"Sales, {page.filters.span.first:%B %Y}", about, figures, drawn)
 
 

@@ -55,7 +55,7 @@ def _what_changed(page: Page) -> None:
     """Which of a dimension fell and which rose; another choice of it redraws nothing else."""
     left, right = st.columns([2, 1])
     left.subheader("What changed")
-    dimension = right.selectbox("by", _CHANGES, format_func=sales.label, key="by", bind="query-params")
+    dimension = right.selectbox("By", _CHANGES, format_func=sales.label, key="by", bind="query-params")
     rows = sales.changed(page, dimension)
     before = page.filters.span.known_before(page.known)
     if before is None:
@@ -70,7 +70,7 @@ def _phones(page: Page) -> None:
     left, right = st.columns([2, 1])
     left.subheader("Mobile phones by quarter")
     years = list(range(page.known.last.year, page.known.first.year - 1, -1))
-    year = right.selectbox("of", years, key="phones", bind="query-params")
+    year = right.selectbox("Of", years, key="phones", bind="query-params")
     rows = sales.phones(page, year)
     title = f"Revenue of mobile phones in {year}"
     drawn = charts.bars(rows, "quarter", "revenue", "money", title=title, upright=True) if rows.height else None
