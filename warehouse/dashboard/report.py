@@ -116,8 +116,9 @@ def contents(page: Page, release: Release) -> Contents:
         for title, chart in asked.items()
         if chart is not None
     )
-    about = f"{page.filters.span.text()}, {page.filters.span.compared(page.known)}. Release {release.number} of {release.at:%d %b %Y %H:%M} UTC."
-    return Contents(f"Sales, {page.filters.span.first:%B %Y}", about, figures, drawn)
+    days = page.filters.span
+    about = f"{days.text()}, {days.compared(page.known)}. Release {release.number} of {release.at:%d %b %Y %H:%M} UTC."
+    return Contents(f"Sales, {days.first:%B %Y}", about, figures, drawn)
 
 
 def month_before(settings: Settings, now: datetime | None = None) -> str:

@@ -7,7 +7,7 @@ import polars as pl
 import streamlit as st
 
 from warehouse.dashboard import charts, forecast
-from warehouse.dashboard.guarded import guarded
+from warehouse.dashboard.guarded import guarded, patient
 from warehouse.dashboard.page import Page
 from warehouse.dashboard.parts import draw
 
@@ -27,6 +27,7 @@ def show(page: Page) -> None:
 
 
 @guarded
+@patient
 def _ahead(page: Page, category: str) -> None:
     rows, before = charts.plain(forecast.ahead(page, category)), charts.plain(forecast.sold(page, category))
     st.subheader("The days ahead")
@@ -61,6 +62,7 @@ def _ahead(page: Page, category: str) -> None:
 
 
 @guarded
+@patient
 def _tested(page: Page) -> None:
     """Who said so, and how good that was on days that it had not seen."""
     made = forecast.made_by(page)
@@ -82,6 +84,7 @@ def _tested(page: Page) -> None:
 
 
 @guarded
+@patient
 def _months(page: Page, category: str) -> None:
     st.subheader("Months ahead")
     rows = forecast.months(page, category) if page.reader.has(forecast.MONTHS) else pl.DataFrame()
@@ -100,6 +103,7 @@ def _months(page: Page, category: str) -> None:
 
 
 @guarded
+@patient
 def _came_true(page: Page, category: str) -> None:
     st.subheader("What was forecast, and what was sold")
     rows = forecast.came_true(page, category)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from lake.config import Settings
 from warehouse.dashboard import charts
-from warehouse.dashboard.guarded import guarded
+from warehouse.dashboard.guarded import guarded, patient
 from warehouse.dashboard.health import ages, drawn, freshness, kept_out, lineage, monitoring, runs
 from warehouse.dashboard.page import Page
 from warehouse.dashboard.parts import draw
@@ -66,6 +66,7 @@ def _last_runs(_settings: Settings, port: int) -> list[runs.Run] | None:
 
 
 @guarded
+@patient
 def _alerts(page: Page) -> None:
     st.subheader("Alerts")
     rows = monitoring.checks(page) if page.reader.has(monitoring.TABLE) else pl.DataFrame()
@@ -87,6 +88,7 @@ def _alerts(page: Page) -> None:
 
 @st.fragment
 @guarded
+@patient
 def _watched(rows: pl.DataFrame) -> None:
     with st.expander("Each check over the days"):
         chosen = st.selectbox("Check", rows["check"].unique().sort().to_list(), key="check", bind="query-params")
@@ -99,6 +101,7 @@ def _watched(rows: pl.DataFrame) -> None:
 
 
 @guarded
+@patient
 def _fresh(settings: Settings, reader: Reader | None) -> None:
     st.subheader("How fresh the data is")
     drawn.fresh(_known(settings, settings.lake_root), reader)
@@ -106,6 +109,7 @@ def _fresh(settings: Settings, reader: Reader | None) -> None:
 
 @st.fragment
 @guarded
+@patient
 def _kept_out(settings: Settings) -> None:
     st.subheader("Rows that are kept out")
     counts = _counted(settings, settings.lake_root)
@@ -130,6 +134,7 @@ def _kept_out(settings: Settings) -> None:
 
 @st.fragment
 @guarded
+@patient
 def _lineage(settings: Settings, reader: Reader | None) -> None:
     left, right = st.columns([2, 1])
     left.subheader("Where a number comes from")
@@ -147,6 +152,7 @@ def _lineage(settings: Settings, reader: Reader | None) -> None:
 
 @st.fragment
 @guarded
+@patient
 def _runs(settings: Settings) -> None:
     st.subheader("Last runs")
     port = settings.ui.port
