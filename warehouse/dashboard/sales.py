@@ -1,5 +1,8 @@
 """What the Sales page and the monthly report say: numbers and charts of the metrics layer."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import altair as alt
@@ -14,6 +17,7 @@ from warehouse.dashboard.periods import Span, in_part
 FIGURES = ("revenue", "orders", "average_order_value", "gross_margin", "return_rate")
 PHONES = "smart phone"
 TOP = 10
+_AT_ONCE = 4  # questions of a page
 UNCOMPARED = "no full period before"
 NOT_COMPARED = "not compared"  # on a tile, which has room for two words
 
@@ -21,8 +25,28 @@ NOT_COMPARED = "not compared"  # on a tile, which has room for two words
 def figures(page: Page) -> list[tuple[str, Any, Any]]:
     """Each figure's metric with its value in the days of the page and in the days before; None where those are not all known."""
     spans = (page.filters.span, page.filters.span.known_before(page.known))
-    now, before = (page.reader.ask(*FIGURES, where=page.filters.where(s)).row(0, named=True) if s else {} for s in spans)
+    now, before = (_figures(page, span) if span else {} for span in spans)
     return [(name, now[name], before.get(name)) for name in FIGURES]
+
+
+def _figures(page: Page, span: Span) -> dict[str, Any]:
+    return page.reader.ask(*FIGURES, where=page.filters.where(span)).row(0, named=True)
+
+
+def ask_ahead(page: Page, dimension: str, year: int) -> None:
+    """Ask at once what the page is about to ask, one question after the other: most of them keep but one core busy."""
+    before = page.filters.span.known_before(page.known)
+    questions: list[Callable[[], Any]] = [
+        *(partial(_figures, page, span) for span in (page.filters.span, before) if span),
+        partial(most, page, "product", TOP),
+        *(partial(most, page, name) for name in ("category", "country")),
+        partial(over_time, page),
+        partial(changed, page, dimension),
+        partial(phones, page, year),
+    ]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for answer in [pool.submit(question) for question in questions]:
+            answer.result()
 
 
 def label(name: str) -> str:

@@ -17,10 +17,9 @@ _OUTLINES = alt.topo_feature("/assets/countries.json", "countries")
 
 
 def show(page: Page) -> None:
-    # Asked first, the sections below too: so the page appears, and changes, in one go.
+    # For the sections below, too: so the page appears, and changes, in one go.
+    sales.ask_ahead(page, st.session_state.get("by", _CHANGES[0]), st.session_state.get("phones", page.known.last.year))
     figures, drawn = sales.figures(page), sales.charts_of(page, _OUTLINES)
-    sales.changed(page, st.session_state.get("by", _CHANGES[0]))
-    sales.phones(page, st.session_state.get("phones", page.known.last.year))
     _tiles(page, figures)
     time = next(iter(drawn))
     for left, right in ((time, "Revenue by category"), ("Revenue by country", "Top products")):
