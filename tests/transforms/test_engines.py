@@ -187,23 +187,24 @@ def test_what_does_not_fit_and_cannot_be_spilled_is_one_clear_error(make_setting
 
 @pytest.mark.usefixtures("sail")
 def test_what_does_not_fit_is_spilled_where_the_engine_can(make_settings: Any) -> None:
+    """Sail 0.7.2 takes two seconds, and waited for ever once in some hundred times: a second engine is asked then."""
+    assert (counted_in_little(make_settings) or counted_in_little(make_settings)) == 600_000
+
+
+def counted_in_little(make_settings: Any, patience: float = 60) -> int | None:
+    """Groups of a query that must spill; None when there was no answer within so many seconds."""
     with tiny(make_settings, "16MiB") as (engine, folder):
-        spilled, done = 0, threading.Event()
-
-        def watch() -> None:
-            nonlocal spilled
-            while not done.is_set():
-                spilled = max(spilled, size(folder))
-                time.sleep(0.01)
-
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        try:
-            assert hashes(engine, 600_000).groupBy("hash").count().count() == 600_000
-        finally:
-            done.set()
-            watcher.join()
-        assert spilled > 2**20
+        counts: list[int] = []
+        asked = threading.Thread(
+            target=lambda: counts.append(hashes(engine, 600_000).groupBy("hash").count().count()), daemon=True
+        )
+        asked.start()
+        spilled, until = 0, time.monotonic() + patience
+        while asked.is_alive() and time.monotonic() < until:
+            spilled = max(spilled, size(folder))
+            time.sleep(0.01)
+        assert not counts or spilled > 2**20
+        return counts[0] if counts else None
 
 
 def size(folder: Path) -> int:
