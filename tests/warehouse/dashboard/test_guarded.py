@@ -1,7 +1,9 @@
 """A section that fails: what stands in its place, and what of its page is left."""
 
+import sys
 from typing import Any
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 
@@ -39,6 +41,13 @@ def drawn(run: Any) -> tuple[list[str], list[str]]:
     return [one.value for one in run.error], [one.value for one in run.text]
 
 
+@pytest.fixture
+def main_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit leaves its script as `__main__`, which the processes that later tests start would run."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
+@pytest.mark.usefixtures("main_as_before")
 def test_each_section_fails_alone_and_in_its_place() -> None:
     run = AppTest.from_function(page).run()
     assert drawn(run) == (["release 3 is not kept any more; kept are 4 to 8"], ["the next section", "before"])
