@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote_plus
 
 import duckdb
 from table import ROOT, Row, make_shop, table, write  # type: ignore[import-not-found]
@@ -195,7 +195,7 @@ def _looked(url: str, chromium: str, rows: int, server: int) -> list[Row]:
 
 
 def _period(number: int) -> str:
-    return quote(PERIODS[number % len(PERIODS)])
+    return quote_plus(PERIODS[number % len(PERIODS)])
 
 
 def _channel(number: int) -> str:
