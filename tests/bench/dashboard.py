@@ -256,7 +256,7 @@ def _crowd(browser: Any, url: str) -> tuple[list[float], int]:
     for number in range(PEOPLE):
         page = _page(browser.new_context(viewport={"width": 1400, "height": 1000}), f"{url}/?channel={_channel(number)}")
         page.on("pageerror", lambda error: wrong.append(error))
-        people.append((page, f"{url}/?period={_period(number)}&country={COUNTRIES[number % len(COUNTRIES)]}"))
+        people.append((page, f"{url}/?period=2025&country={COUNTRIES[number % len(COUNTRIES)]}"))
     began = time.monotonic()
     for page, address in people:
         page.evaluate("address => { location.href = address; }", address)
